@@ -1,0 +1,52 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// zstdMaxWindow is the largest window that libzstd's decoders accept unasked (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
+const zstdMaxWindow = 128 << 20
+
+// zstdDecoder decodes zstd (RFC 8878), several frames too. It is in Go whatever the encoder is in: its input
+// comes from strangers.
+type zstdDecoder struct{ dec *zstd.Decoder }
+
+// decompress decodes into the room that dst has; if that is too small it tries again with twice as much. Room
+// is kept between calls, so a second try is rare. What a frame says of its own size is not believed.
+func (z *zstdDecoder) decompress(dst, src []byte, limit int) ([]byte, error) {
+	if len(src) == 0 {
+		return dst, errEmpty
+	}
+	if z.dec == nil {
+		var err error
+		z.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
+			zstd.WithDecoderMaxWindow(max(zstdMaxWindow, uint64(limit))))
+		if err != nil {
+			return dst, fmt.Errorf("make decoder: %w", err)
+		}
+	}
+	old := len(dst)
+	for room := max(cap(dst)-old, 4*len(src), firstRoom); ; room *= 2 {
+		room = min(room, limit)
+		dst = slices.Grow(dst, room)
+		out, err := z.dec.DecodeAll(src, dst[old:old:old+room])
+		switch {
+		case err == nil:
+			return dst[:old+len(out)], nil
+		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+			return dst, err
+		case room == limit:
+			return dst, ErrTooLarge
+		}
+	}
+}
+
+func (z *zstdDecoder) close() {
+	if z.dec != nil {
+		z.dec.Close()
+	}
+}

@@ -1,0 +1,180 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// newProduce has two small batches around a large one.
+func newProduce(version int16) *Produce {
+	p := &Produce{BrokerID: 1, ClientID: "demarc", Timeout: 30 * time.Second, Partitions: []ProducePartition{
+		{Topic: "us", Partition: 3, Batch: []byte("first batch")},
+		{Topic: "us", Partition: 0, Batch: bytes.Repeat([]byte("x"), direct)},
+		{Topic: "eu", Partition: 3, Batch: []byte("last batch")},
+	}}
+	p.Required(map[protocol.ApiKey]int16{protocol.Produce: version})
+	return p
+}
+
+func produceAnswer(version int16) *kmsg.ProduceResponse {
+	res := kmsg.NewPtrProduceResponse()
+	res.Version, res.ThrottleMillis = version, 12
+	part := func(id int32, code int16, offset int64) kmsg.ProduceResponseTopicPartition {
+		p := kmsg.NewProduceResponseTopicPartition()
+		p.Partition, p.ErrorCode, p.BaseOffset, p.LogAppendTime, p.LogStartOffset = id, code, offset, -1, 7
+		return p
+	}
+	refused := part(3, 87, -1)
+	message, why := "One or more records have been rejected", "too old"
+	refused.ErrorMessage = &message
+	refused.ErrorRecords = []kmsg.ProduceResponseTopicPartitionErrorRecord{{RelativeOffset: 2, ErrorMessage: &why}, {RelativeOffset: 9}}
+	eu, us := kmsg.NewProduceResponseTopic(), kmsg.NewProduceResponseTopic()
+	eu.Topic, eu.Partitions = "eu", []kmsg.ProduceResponseTopicPartition{refused}
+	us.Topic, us.Partitions = "us", []kmsg.ProduceResponseTopicPartition{part(3, 0, 40), part(0, 0, 50)}
+	res.Topics = []kmsg.ProduceResponseTopic{eu, us}
+	return res
+}
+
+func TestProduceExchange(t *testing.T) {
+	for version := int16(produceMin); version <= produceMax; version++ {
+		p := newProduce(version)
+		for round := int32(1); round <= 2; round++ { // a Produce can be sent again
+			conn := &peer{answer: framed(round, produceAnswer(version).AppendTo(nil))}
+			got, err := p.RawExchange(conn)
+			if err != nil {
+				t.Fatalf("v%d: %v", version, err)
+			}
+			if conn.writes != 3 {
+				t.Errorf("v%d: %d writes, want 3: up to the large batch, the batch, the rest", version, conn.writes)
+			}
+			checkProduceRequest(t, p, version, round, conn.wrote.Bytes())
+
+			logStart, message, records := int64(7), "One or more records have been rejected", []RecordError{{2, "too old"}, {9, ""}}
+			if version < 5 {
+				logStart = -1
+			}
+			if version < 8 {
+				message, records = "", nil
+			}
+			want := &ProduceResponse{Throttle: 12 * time.Millisecond, Partitions: []ProducedPartition{
+				{Request: 2, Topic: "eu", Partition: 3, Error: 87, BaseOffset: -1, LogAppendTime: -1, LogStart: logStart, RecordErrors: records, Message: message},
+				{Request: 0, Topic: "us", Partition: 3, BaseOffset: 40, LogAppendTime: -1, LogStart: logStart},
+				{Request: 1, Topic: "us", Partition: 0, BaseOffset: 50, LogAppendTime: -1, LogStart: logStart},
+			}}
+			if diff := cmp.Diff(want, got, wholeBytes); diff != "" {
+				t.Errorf("v%d (-want +got):\n%s", version, diff)
+			}
+		}
+	}
+}
+
+func checkProduceRequest(t *testing.T, p *Produce, version int16, round int32, raw []byte) {
+	t.Helper()
+	req := kmsg.NewPtrProduceRequest()
+	if correlation, client := request(t, raw, req); correlation != round || client != "demarc" || req.Version != version {
+		t.Errorf("correlation %d, client %q, v%d", correlation, client, req.Version)
+	}
+	if req.TransactionID != nil || req.Acks != -1 || req.TimeoutMillis != 30000 || len(req.Topics) != 2 {
+		t.Errorf("v%d: transaction %v, acks %d, timeout %d, %d topics", version, req.TransactionID, req.Acks, req.TimeoutMillis, len(req.Topics))
+	}
+	var got []ProducePartition
+	for _, topic := range req.Topics {
+		for _, part := range topic.Partitions {
+			got = append(got, ProducePartition{Topic: topic.Topic, Partition: part.Partition, Batch: part.Records})
+		}
+	}
+	if diff := cmp.Diff(p.Partitions, got, wholeBytes); diff != "" {
+		t.Errorf("v%d (-want +got):\n%s", version, diff)
+	}
+}
+
+func TestProduceVersions(t *testing.T) {
+	var p Produce
+	for negotiated, want := range map[int16]int16{0: 0, 2: 2, 3: 3, 8: 8, 12: 8} {
+		if !p.Required(map[protocol.ApiKey]int16{protocol.Produce: negotiated}) || p.version != want {
+			t.Errorf("negotiated v%d: v%d, want v%d", negotiated, p.version, want)
+		}
+	}
+	old := newProduce(2)
+	conn := &peer{}
+	if _, err := old.RawExchange(conn); err == nil || conn.writes > 0 {
+		t.Errorf("Produce v2: %v after %d writes", err, conn.writes)
+	}
+}
+
+// stuck fails at the n-th write.
+type stuck struct {
+	peer
+	n int
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	if s.writes == s.n {
+		return 0, io.ErrClosedPipe
+	}
+	return s.peer.Write(b)
+}
+
+func TestProduceWriteFails(t *testing.T) {
+	for n := range 3 {
+		if _, err := newProduce(8).RawExchange(&stuck{n: n}); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("write %d fails: %v", n, err)
+		}
+	}
+	if _, err := newFetch(10).RawExchange(&stuck{}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("write of a Fetch fails: %v", err)
+	}
+}
+
+func TestProduceRefuses(t *testing.T) {
+	whole := produceAnswer(8).AppendTo(nil)
+	for n := range whole {
+		if err := newProduce(8).parse(whole[:n]); err == nil {
+			t.Errorf("the first %d of %d bytes are read", n, len(whole))
+		}
+	}
+	if err := newProduce(8).parse(append(whole[:len(whole):len(whole)], 0)); err == nil {
+		t.Error("a byte after the last field is read")
+	}
+	for name, c := range map[string]struct {
+		change func(*kmsg.ProduceResponse)
+		want   error
+	}{
+		"another topic":       {func(r *kmsg.ProduceResponse) { r.Topics[0].Topic = "asia" }, errNotAsked},
+		"another partition":   {func(r *kmsg.ProduceResponse) { r.Topics[0].Partitions[0].Partition = 1 }, errNotAsked},
+		"a partition twice":   {func(r *kmsg.ProduceResponse) { r.Topics[1].Partitions[1].Partition = 3 }, errTwice},
+		"a partition missing": {func(r *kmsg.ProduceResponse) { r.Topics = r.Topics[:1] }, errMissing},
+		"no partition":        {func(r *kmsg.ProduceResponse) { r.Topics = nil }, errMissing},
+	} {
+		res := produceAnswer(8)
+		c.change(res)
+		if err := newProduce(8).parse(res.AppendTo(nil)); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	conn := &peer{answer: framed(1, whole[:9])}
+	if _, err := newProduce(8).RawExchange(conn); !errors.Is(err, errBody) {
+		t.Errorf("a body cut off: %v", err)
+	}
+}
+
+func ExampleSeal() {
+	var b Builder
+	b.Add(1700000000000, []byte{1, 4, 'h', 'i', 0}) // null key, value "hi", no headers
+	batch, err := b.Build(nil, None, nil)
+	if err != nil {
+		panic(err)
+	}
+	Seal(batch, -1, -1, -1)
+	first, _, err := Next(batch)
+	fmt.Println(first.Count(), first.Check(), err)
+	// Output: 1 <nil> <nil>
+}
