@@ -1,0 +1,271 @@
+package classifier
+
+import (
+	"math"
+	"sort"
+)
+
+// What a table says of an address: a Country, or one of these.
+const (
+	geoNoLocation  uint8 = 255
+	geoUnknownCode uint8 = 254
+	geoSplit       uint8 = 253 // only inside table6: look in its fine list
+)
+
+var (
+	lastIPv4 = uint128{lo: math.MaxUint32}
+	lastIPv6 = uint128{math.MaxUint64, math.MaxUint64}
+)
+
+// geoTable is a geo database as sorted ranges. The search tree of the file has a level for each bit of an address, most
+// of them a cache miss; here a look-up takes one to four loads and a short search.
+type geoTable struct {
+	v4 *table4
+	v6 *table6
+}
+
+// rangeStart says that the addresses from at on, up to the next start, have value.
+type rangeStart struct {
+	at    uint128
+	value uint8
+}
+
+// rangeList collects the networks of one address family in ascending order. What no network covers has no location,
+// and neither has a special block.
+type rangeList struct {
+	special []addressRange // those that may still come, sorted
+	starts  []rangeStart
+	last    uint128 // the last address that is covered, if starts is not empty
+}
+
+// add puts in r except for the special blocks inside it.
+func (l *rangeList) add(r addressRange, value uint8) {
+	for len(l.special) > 0 && l.special[0].last.less(r.first) {
+		l.special = l.special[1:]
+	}
+	for _, s := range l.special {
+		if r.last.less(s.first) {
+			break
+		}
+		if r.first.less(s.first) {
+			l.cover(addressRange{r.first, s.first.prev()}, value)
+		}
+		if !s.last.less(r.last) {
+			return
+		}
+		r.first = s.last.next()
+	}
+	l.cover(r, value)
+}
+
+func (l *rangeList) cover(r addressRange, value uint8) {
+	free := uint128{}
+	if len(l.starts) > 0 {
+		free = l.last.next()
+	}
+	if free != r.first {
+		l.start(free, geoNoLocation)
+	}
+	l.start(r.first, value)
+	l.last = r.last
+}
+
+func (l *rangeList) start(at uint128, value uint8) {
+	if n := len(l.starts); n == 0 || l.starts[n-1].value != value {
+		l.starts = append(l.starts, rangeStart{at, value})
+	}
+}
+
+// finish covers the rest of the family, whose last address is given, and returns all starts; the first is at 0.
+func (l *rangeList) finish(last uint128) []rangeStart {
+	switch {
+	case len(l.starts) == 0:
+		l.start(uint128{}, geoNoLocation)
+	case l.last != last:
+		l.start(l.last.next(), geoNoLocation)
+	}
+	return l.starts
+}
+
+// table4 holds the ranges of IPv4 as entries. Those of one /16 are [first[n], first[n+1]), by the last 16 bits of their
+// first address; the first of them is at 0.
+type table4 struct {
+	first   [1<<16 + 1]uint32
+	entries []tableEntry
+}
+
+// tableEntry is a key in the upper 24 bits and the value of the addresses from there on in the lower 8. Both in one
+// word cost one cache miss.
+type tableEntry uint32
+
+func entryOf(key uint32, value uint8) tableEntry { return tableEntry(key<<8 | uint32(value)) }
+
+func (e tableEntry) value() uint8 { return uint8(e) }
+
+// entryFor is the last of entries, sorted by key and the first of them at 0, whose key is not above key. It takes no
+// branch on what it compares: half of them would be mispredicted.
+func entryFor(entries []tableEntry, key uint32) tableEntry {
+	limit := int64(entryOf(key, math.MaxUint8))
+	i, n := uint(0), uint(len(entries))
+	for n > 1 {
+		half := n / 2
+		above := (limit - int64(entries[i+half])) >> 63 // all ones if that entry is above, else 0
+		i += half &^ uint(above)
+		n -= half
+	}
+	return entries[i]
+}
+
+func newTable4(starts []rangeStart) *table4 {
+	t := &table4{entries: make([]tableEntry, 0, 1<<16+len(starts))}
+	value := geoNoLocation
+	for head := range uint64(1 << 16) {
+		t.first[head] = uint32(len(t.entries))
+		if len(starts) == 0 || starts[0].at.lo != head<<16 {
+			t.entries = append(t.entries, entryOf(0, value))
+		}
+		for len(starts) > 0 && starts[0].at.lo>>16 == head {
+			value = starts[0].value
+			t.entries = append(t.entries, entryOf(uint32(starts[0].at.lo&0xffff), value))
+			starts = starts[1:]
+		}
+	}
+	t.first[1<<16] = uint32(len(t.entries))
+	return t
+}
+
+func (t *table4) value(at uint32) uint8 {
+	head := at >> 16
+	return entryFor(t.entries[t.first[head]:t.first[head+1]], at&0xffff).value()
+}
+
+// table6 holds the ranges of IPv6 as a tree that branches by 16 bits and then by 8, down to /48, but only where there
+// are many ranges: an inner node is a page, a prefix with few ranges is a run of entries, one with a single range is
+// its value. A /48 with more than one range has the value geoSplit and stands in fine, which is sorted.
+type table6 struct {
+	roots   [1 << 16]node6
+	pages   [][256]node6
+	entries []tableEntry // of each run: how many there are, then they, by bits 24 to 47; the first is at the run's start
+	fine    []rangeStart
+}
+
+// node6 is one of three kinds, in the lower two bits, and above them a value, the number of a page, or where in
+// entries a run is.
+type node6 uint32
+
+const (
+	node6Value node6 = iota
+	node6Page
+	node6Run
+
+	maxRunStarts = 62 // a search of the 125 entries that these may make takes 7 steps
+)
+
+func newTable6(starts []rangeStart) *table6 {
+	t := &table6{entries: make([]tableEntry, 0, len(starts))}
+	value := geoNoLocation
+	for head := range uint64(1 << 16) {
+		n := 0
+		for n < len(starts) && starts[n].at.hi>>48 == head {
+			n++
+		}
+		t.roots[head] = t.node(head<<48, 48, value, starts[:n])
+		if n > 0 {
+			value = starts[n-1].value
+		}
+		starts = starts[n:]
+	}
+	return t
+}
+
+// node makes the node of a prefix of 64-shift bits that begins at base. Its ranges are starts, and value is that of
+// the one before.
+func (t *table6) node(base uint64, shift int, value uint8, starts []rangeStart) node6 {
+	if len(starts) > 0 && starts[0].at == (uint128{hi: base}) {
+		value = starts[0].value
+		starts = starts[1:]
+	}
+	switch {
+	case len(starts) == 0:
+		return node6(value)<<2 | node6Value
+	case shift == 16:
+		t.fine = append(append(t.fine, rangeStart{uint128{hi: base}, value}), starts...)
+		return node6(geoSplit)<<2 | node6Value
+	case shift < 48 && len(starts) <= maxRunStarts:
+		return t.run(base, value, starts)
+	}
+	return t.page(base, shift-8, value, starts)
+}
+
+// page makes an inner node whose children are prefixes of 64-shift bits.
+func (t *table6) page(base uint64, shift int, value uint8, starts []rangeStart) node6 {
+	var children [256]node6
+	for i := range uint64(len(children)) {
+		n := 0
+		for n < len(starts) && starts[n].at.hi>>shift&0xff == i {
+			n++
+		}
+		children[i] = t.node(base|i<<shift, shift, value, starts[:n])
+		if n > 0 {
+			value = starts[n-1].value
+		}
+		starts = starts[n:]
+	}
+	t.pages = append(t.pages, children)
+	return node6(len(t.pages)-1)<<2 | node6Page
+}
+
+// run makes a node of entries, of a /24 or longer.
+func (t *table6) run(base uint64, value uint8, starts []rangeStart) node6 {
+	at := len(t.entries)
+	t.entries = append(t.entries, 0, entryOf(key6(base), value))
+	for len(starts) > 0 {
+		n := 1
+		for n < len(starts) && starts[n].at.hi>>16 == starts[0].at.hi>>16 {
+			n++
+		}
+		prefix := starts[0].at.hi &^ 0xffff
+		key, whole := key6(prefix), uint8(t.node(prefix, 16, value, starts[:n])>>2)
+		value = starts[n-1].value
+		t.put(key, whole)
+		if whole == geoSplit && key < 1<<24-1 {
+			t.put(key+1, value)
+		}
+		starts = starts[n:]
+	}
+	t.entries[at] = tableEntry(len(t.entries) - at - 1)
+	return node6(at)<<2 | node6Run
+}
+
+// put adds an entry to the last run, or gives its last one a new value.
+func (t *table6) put(key uint32, value uint8) {
+	if last := len(t.entries) - 1; uint32(t.entries[last]>>8) == key {
+		t.entries[last] = entryOf(key, value)
+		return
+	}
+	t.entries = append(t.entries, entryOf(key, value))
+}
+
+// key6 is bits 24 to 47 of an address.
+func key6(hi uint64) uint32 { return uint32(hi>>16) & 0xffffff }
+
+func (t *table6) value(at uint128) uint8 {
+	node := t.roots[at.hi>>48]
+	for shift := 40; node&3 == node6Page; shift -= 8 {
+		node = t.pages[node>>2][byte(at.hi>>shift)]
+	}
+	value := uint8(node >> 2)
+	if node&3 == node6Run {
+		first := uint32(node>>2) + 1
+		value = entryFor(t.entries[first:first+uint32(t.entries[first-1])], key6(at.hi)).value()
+	}
+	if value == geoSplit {
+		return t.fineValue(at)
+	}
+	return value
+}
+
+func (t *table6) fineValue(at uint128) uint8 {
+	after := sort.Search(len(t.fine), func(i int) bool { return at.less(t.fine[i].at) })
+	return t.fine[after-1].value
+}
