@@ -1,6 +1,8 @@
 package classifier
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/demarc/demarc/internal/record"
@@ -141,6 +143,40 @@ func (p *Policy) JurisdictionNames() []string {
 	names := make([]string, len(p.Jurisdictions))
 	for i, j := range p.Jurisdictions {
 		names[i] = j.Name
+	}
+	return names
+}
+
+// ID names the policy in headers and logs: its version and the whole SHA-256 of its text, in hex.
+func (p *Policy) ID() string {
+	return fmt.Sprintf("version %d sha256:%x", p.Version, p.Hash)
+}
+
+// ReadsIP reports whether a signal is an address, so that the policy needs a geo database.
+func (p *Policy) ReadsIP() bool {
+	return slices.ContainsFunc(p.Signals, func(s Signal) bool { return s.As == IP || s.As == ForwardedFor })
+}
+
+// SinkIndex finds a sink by its name.
+func (p *Policy) SinkIndex(name string) (int, bool) {
+	i := slices.IndexFunc(p.Sinks, func(s Sink) bool { return s.Name == name })
+	return i, i >= 0
+}
+
+// SinkNames lists the names of the sinks in policy order.
+func (p *Policy) SinkNames() []string {
+	names := make([]string, len(p.Sinks))
+	for i, s := range p.Sinks {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// SignalNames lists the names of the signals in policy order.
+func (p *Policy) SignalNames() []string {
+	names := make([]string, len(p.Signals))
+	for i, s := range p.Signals {
+		names[i] = s.Name
 	}
 	return names
 }

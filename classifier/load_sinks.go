@@ -1,0 +1,237 @@
+package classifier
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/demarc/demarc/internal/record"
+)
+
+func (l *loader) readSinks(section []member) {
+	l.policy.Sinks = make([]Sink, len(section))
+	l.sinkPlaces = make([]sinkPlaces, len(section))
+	for i, m := range section {
+		name := m.key.text
+		l.policy.Sinks[i].Name = name
+		l.sinkPlaces[i].at = m.key.at
+		switch {
+		case !plainName(name):
+			l.fault(m.key.at, "sink name %q: want letters, digits, dots, dashes and underscores", name)
+		case name == "default":
+			l.fault(m.key.at, "sink name default: quarantine has that word for its own default, choose another")
+		}
+		l.readSink(i, m)
+	}
+}
+
+func (l *loader) readSink(i int, m member) {
+	s, places := &l.policy.Sinks[i], &l.sinkPlaces[i]
+	what := "sink " + s.Name
+	fields, ok := l.fields(m.value, what, "location", "accepts", "kafka", "file", "pins", "unpinned")
+	if !ok {
+		places.acceptsUnknown = true
+		return
+	}
+	if f, ok := fields["location"]; ok {
+		s.Location, places.located = l.location(f, what)
+	} else {
+		l.fault(places.at, "%s has no location: write its country", what)
+	}
+	if f, ok := fields["accepts"]; ok {
+		items, ok := l.textList(f.value, "accepts of "+what)
+		places.acceptsUnknown = !ok
+		for _, item := range items {
+			j, ok := l.resolve(item, l.jurisdictions, "accepts of "+what)
+			if !ok {
+				places.acceptsUnknown = true
+				continue
+			}
+			s.Accepts |= record.One(j.to)
+			places.accepts = append(places.accepts, j)
+		}
+	}
+	l.readPlace(s, m, fields)
+}
+
+// readPlace reads the one place that a sink is, and the pins that a Kafka sink needs.
+func (l *loader) readPlace(s *Sink, m member, fields map[string]member) {
+	what := "sink " + s.Name
+	kafka, isKafka := fields["kafka"]
+	file, isFile := fields["file"]
+	pins, hasPins := fields["pins"]
+	unpinned, saysUnpinned := fields["unpinned"]
+	switch {
+	case isKafka && isFile:
+		l.fault(file.key.at, "%s has both kafka and file: want one place", what)
+	case !isKafka && !isFile:
+		l.fault(m.key.at, "%s has no place: write kafka or file", what)
+	}
+	if isKafka {
+		s.Kafka = l.kafkaPlace(kafka, what)
+	}
+	if isFile {
+		s.File = l.filePlace(file, what)
+	}
+	written := map[string]member{}
+	if hasPins {
+		s.Pins, written = l.pins(pins, what)
+	}
+	if saysUnpinned {
+		s.Unpinned = l.isTrue(unpinned.value, "unpinned of "+what)
+	}
+	if isFile && !isKafka {
+		for _, f := range []member{pins, unpinned} {
+			if f.key.text != "" {
+				l.fault(f.key.at, "%s of %s: only a kafka sink has it", f.key.text, what)
+			}
+		}
+	}
+	if !isKafka || saysUnpinned {
+		return
+	}
+	_, cluster := written["cluster_id"]
+	_, keys := written["tls_spki_sha256"]
+	_, addresses := written["addresses"]
+	if !cluster || !keys && !addresses {
+		l.fault(m.key.at, "%s is not pinned: write pins with cluster_id and one of tls_spki_sha256, addresses; or write unpinned: true, which every claim will show", what)
+	}
+}
+
+func (l *loader) location(m member, what string) (Location, bool) {
+	var at Location
+	fields, ok := l.fields(m.value, "location of "+what, "country", "region", "operator")
+	if !ok {
+		return at, false
+	}
+	located := false
+	if f, ok := fields["country"]; ok {
+		at.Country, located = l.country(f.value, "country of "+what)
+	} else {
+		l.fault(m.key.at, "location of %s has no country: write its ISO 3166-1 code", what)
+	}
+	if f, ok := fields["region"]; ok {
+		at.Region, _ = l.text(f.value, "region of "+what)
+	}
+	if f, ok := fields["operator"]; ok {
+		at.Operator, _ = l.text(f.value, "operator of "+what)
+	}
+	return at, located
+}
+
+func (l *loader) kafkaPlace(m member, what string) *KafkaPlace {
+	place := &KafkaPlace{}
+	fields, ok := l.fields(m.value, "kafka of "+what, "brokers", "topic", "partitions")
+	if !ok {
+		return place
+	}
+	if f, ok := fields["brokers"]; ok {
+		brokers, _ := l.textList(f.value, "brokers of "+what)
+		for _, b := range brokers {
+			if !hostPort(b.text) {
+				l.fault(b.at, "broker %q of %s: want HOST:PORT", b.text, what)
+			}
+			place.Brokers = append(place.Brokers, b.text)
+		}
+	} else {
+		l.fault(m.key.at, "kafka of %s has no brokers: list them as HOST:PORT", what)
+	}
+	if f, ok := fields["topic"]; ok {
+		place.Topic, ok = l.text(f.value, "topic of "+what)
+		if ok && !topicName(place.Topic) {
+			l.fault(f.value.at, "topic %q of %s: Kafka wants 1 to 249 ASCII letters, digits, dots, dashes and underscores", place.Topic, what)
+		}
+	} else {
+		l.fault(m.key.at, "kafka of %s has no topic: write it", what)
+	}
+	if f, ok := fields["partitions"]; ok {
+		place.Partitions, _ = l.integer(f.value, "partitions of "+what)
+	}
+	return place
+}
+
+func (l *loader) filePlace(m member, what string) *FilePlace {
+	place := &FilePlace{}
+	fields, ok := l.fields(m.value, "file of "+what, "dir")
+	if !ok {
+		return place
+	}
+	if f, ok := fields["dir"]; ok {
+		place.Dir, _ = l.text(f.value, "dir of "+what)
+	} // an unknown key is the only other one, and reported
+	return place
+}
+
+// pins reads the checks that a sink is its place. It also returns those that are written, readable or not.
+func (l *loader) pins(m member, what string) (Pins, map[string]member) {
+	var pins Pins
+	fields, ok := l.fields(m.value, "pins of "+what, "cluster_id", "tls_spki_sha256", "addresses")
+	if !ok {
+		return pins, nil
+	}
+	if f, ok := fields["cluster_id"]; ok {
+		pins.ClusterID, _ = l.text(f.value, "cluster_id of "+what)
+	}
+	if f, ok := fields["tls_spki_sha256"]; ok {
+		keys, _ := l.textList(f.value, "tls_spki_sha256 of "+what)
+		for _, k := range keys {
+			digest, err := base64.StdEncoding.Strict().DecodeString(k.text)
+			if err != nil || len(digest) != sha256.Size || strings.ContainsAny(k.text, "\r\n") {
+				l.fault(k.at, "tls_spki_sha256 %q of %s: want a SHA-256 in base64, 44 characters", k.text, what)
+			}
+			pins.TLSSPKISHA256 = append(pins.TLSSPKISHA256, k.text)
+		}
+	}
+	if f, ok := fields["addresses"]; ok {
+		addresses, _ := l.textList(f.value, "addresses of "+what)
+		for _, a := range addresses {
+			if err := checkPrefix(a.text); err != nil {
+				l.fault(a.at, "address %q of %s: %v", a.text, what, err)
+			}
+			pins.Addresses = append(pins.Addresses, a.text)
+		}
+	}
+	return pins, fields
+}
+
+// checkPrefix wants a CIDR prefix whose bits past its length are zero.
+func checkPrefix(text string) error {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		return fmt.Errorf("want a CIDR prefix, such as %s/%d for the one address", addr, addr.BitLen())
+	}
+	prefix, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("want a CIDR prefix such as 10.0.0.0/8 or 2001:db8::/32")
+	case prefix.Addr().Is4In6():
+		return fmt.Errorf("want an IPv4 prefix written as IPv4")
+	case prefix != prefix.Masked():
+		return fmt.Errorf("bits past the prefix length are set, did you mean %s?", prefix.Masked())
+	}
+	return nil
+}
+
+func hostPort(broker string) bool {
+	host, port, err := net.SplitHostPort(broker)
+	if err != nil || host == "" || strings.ContainsAny(host, " \t\r\n/@,") {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// topicName reports whether Kafka would take the name (org.apache.kafka.common.internals.Topic.validate).
+func topicName(name string) bool {
+	for _, c := range []byte(name) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= 249 && name != "." && name != ".."
+}
