@@ -1,0 +1,300 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/wire"
+)
+
+// A directory sink keeps the layout of a Kafka log directory, which the tools of Kafka read:
+//
+//	DIR/TOPIC-PARTITION/NUMBER.log        a sealed file: whole record batches, nothing is ever added
+//	DIR/TOPIC-PARTITION/NUMBER.log.part   the one file that is being written
+//
+// TOPIC and PARTITION are those of the source. NUMBER is that of the file's first record, 20 digits; records are
+// numbered from 0 in each TOPIC-PARTITION, in the order of the source, and the base offset of a batch is the
+// number of its first record.
+const (
+	sealedSuffix = ".log"
+	partSuffix   = ".log.part"
+	lockName     = ".lock"
+)
+
+func fileName(number int64, suffix string) string { return fmt.Sprintf("%020d%s", number, suffix) }
+
+// parseFileName is the inverse of fileName; ok is false for any other name.
+func parseFileName(name string) (number int64, sealed, ok bool) {
+	digits, sealed := strings.CutSuffix(name, sealedSuffix)
+	if !sealed {
+		digits, ok = strings.CutSuffix(name, partSuffix)
+		if !ok {
+			return 0, false, false
+		}
+	}
+	number, err := strconv.ParseInt(digits, 10, 64)
+	return number, sealed, err == nil && len(digits) == 20 && number >= 0
+}
+
+func partitionDir(tp record.TopicPartition) string {
+	return tp.Topic + "-" + strconv.Itoa(int(tp.Partition))
+}
+
+// parsePartitionDir is the inverse of partitionDir; ok is false for any other name.
+func parsePartitionDir(name string) (tp record.TopicPartition, ok bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i < 1 {
+		return tp, false
+	}
+	p, err := strconv.ParseInt(name[i+1:], 10, 32)
+	tp = record.TopicPartition{Topic: name[:i], Partition: int32(p)}
+	return tp, err == nil && partitionDir(tp) == name && validTopic(tp.Topic)
+}
+
+// validTopic is Kafka's own rule for topic names, which also makes them safe as names of directories.
+func validTopic(topic string) bool {
+	for _, c := range []byte(topic) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return topic != "" && len(topic) <= 249
+}
+
+// partitionLog is what a file sink holds of one source partition. One goroutine at a time uses it.
+type partitionLog struct {
+	disk     disk
+	root     string // the sink's directory
+	dir      string // below root
+	next     int64  // number of the next record; all before it are durable
+	rollSize int64
+	rollAge  time.Duration
+
+	made bool // the directory is there, durably
+	part *part
+}
+
+// part is the file being written. Bytes before durable are on the disk for good; what is behind them has been
+// acknowledged to nobody.
+type part struct {
+	file    *os.File
+	number  int64
+	durable int64
+	opened  time.Time
+	broken  bool // a write or a sync failed: the kernel may have dropped pages, so nothing is added any more
+}
+
+// store makes batches durable, all of them with one sync, and returns where each of them is. After an error none
+// of them is.
+func (l *partitionLog) store(batches []*record.Batch) ([]record.Place, error) {
+	if err := l.open(); err != nil {
+		return nil, err
+	}
+	// Crash from here on: open recovers the file; a batch that is there whole stays, though not acknowledged.
+	at, number := l.part.durable, l.next
+	places := make([]record.Place, 0, len(batches))
+	for _, b := range batches {
+		wire.SealAt(b.Bytes, number)
+		if err := l.disk.writeAt(l.part.file, b.Bytes, at); err != nil {
+			l.part.broken = true
+			return nil, err
+		}
+		end := at + int64(len(b.Bytes))
+		last := number + int64(b.Records) - 1
+		places = append(places, record.Place{
+			File: filepath.Join(l.dir, fileName(l.part.number, sealedSuffix)), From: at, To: end,
+			BaseOffset: number, LastOffset: last, Records: b.Records,
+		})
+		at, number = end, last+1
+	}
+	if err := l.disk.sync(l.part.file); err != nil {
+		l.part.broken = true
+		return nil, err
+	}
+	// Crash from here on: the records stay; what was not acknowledged yet is delivered again.
+	l.part.durable, l.next = at, number
+	return places, nil
+}
+
+// open sees to it that there is a file that can be added to.
+func (l *partitionLog) open() error {
+	if l.part != nil && l.due(time.Now()) {
+		if err := l.seal(); err != nil {
+			return err
+		}
+	}
+	if l.part != nil {
+		return nil
+	}
+	dir := filepath.Join(l.root, l.dir)
+	if !l.made {
+		if err := l.disk.mkdir(dir); err != nil {
+			return err
+		}
+		l.made = true
+	}
+	// A file of this name holds nothing that was acknowledged, or next would be higher.
+	path := filepath.Join(dir, fileName(l.next, partSuffix))
+	if err := l.disk.remove(path); err != nil {
+		return err
+	}
+	f, err := l.disk.create(path)
+	if err != nil {
+		return err
+	}
+	l.part = &part{file: f, number: l.next, opened: time.Now()}
+	if err := l.disk.syncDir(dir); err != nil {
+		l.part.broken = true
+		return err
+	}
+	return nil
+}
+
+// due reports whether the file being written is to be sealed.
+func (l *partitionLog) due(now time.Time) bool {
+	at := l.sealAt()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// sealAt is when the file being written is to be sealed; zero if there is none, or nothing in it yet.
+func (l *partitionLog) sealAt() time.Time {
+	switch p := l.part; {
+	case p == nil:
+		return time.Time{}
+	case p.broken || p.durable >= l.rollSize:
+		return p.opened
+	case p.durable == 0:
+		return time.Time{}
+	default:
+		return p.opened.Add(l.rollAge)
+	}
+}
+
+// seal gives the file being written its final name, or takes it away if it holds nothing. It can be repeated
+// after an error, and a crash at any point leaves what open recovers.
+func (l *partitionLog) seal() error {
+	p := l.part
+	if p == nil {
+		return nil
+	}
+	dir := filepath.Join(l.root, l.dir)
+	path := filepath.Join(dir, fileName(p.number, partSuffix))
+	if p.durable == 0 {
+		if err := l.disk.remove(path); err != nil {
+			return err
+		}
+	} else {
+		if p.broken {
+			if err := l.disk.truncate(p.file, p.durable); err != nil {
+				return err
+			}
+			if err := l.disk.sync(p.file); err != nil {
+				return err
+			}
+		}
+		if err := l.disk.rename(path, filepath.Join(dir, fileName(p.number, sealedSuffix))); err != nil {
+			return err
+		}
+		if err := l.disk.syncDir(dir); err != nil {
+			return err
+		}
+	}
+	l.part = nil
+	_ = l.disk.close(p.file) // everything in it is durable: an error here says nothing
+	return nil
+}
+
+// recover finds out what the directory holds and seals a file that a crash has left unfinished.
+func (l *partitionLog) recover(ctx context.Context, sink string) error {
+	dir := filepath.Join(l.root, l.dir)
+	sealed, unfinished, err := listFiles(dir)
+	if err != nil {
+		return err
+	}
+	l.made = true
+	if n := len(sealed); n > 0 {
+		end, err := scanFile(filepath.Join(dir, fileName(sealed[n-1], sealedSuffix)), sealed[n-1], false)
+		if err != nil {
+			return err
+		}
+		if end.damage != "" {
+			return damaged(sink, filepath.Join(l.dir, fileName(sealed[n-1], sealedSuffix)), end)
+		}
+		l.next = end.next
+	}
+	for _, number := range unfinished {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := l.recoverPart(sink, number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recoverPart cuts an unfinished file off behind its last whole batch and seals it as any other.
+func (l *partitionLog) recoverPart(sink string, number int64) error {
+	name := fileName(number, partSuffix)
+	path := filepath.Join(l.root, l.dir, name)
+	if number < l.next {
+		return damaged(sink, filepath.Join(l.dir, name), scanned{damage: "its records are in a sealed file too"})
+	}
+	end, err := scanFile(path, number, true)
+	if err != nil {
+		return err
+	}
+	if end.more {
+		return damaged(sink, filepath.Join(l.dir, name), end)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	l.next = end.next
+	l.part = &part{file: f, number: number, durable: end.at, opened: time.Now(), broken: true}
+	if err := l.seal(); err != nil {
+		return fmt.Errorf("seal %s: %w", path, err)
+	}
+	return nil
+}
+
+func damaged(sink, file string, end scanned) error {
+	return &RefusedError{
+		Sink: sink, Check: CheckDirectory, Expected: file + " to hold whole batches",
+		Seen: end.damage + " at byte " + strconv.FormatInt(end.at, 10),
+		Hint: "the disk or somebody else has changed it: move it out of the directory, restore it from a copy, and start demarc again",
+	}
+}
+
+// listFiles gives the numbers of the files in a partition's directory, in order; names of other kinds are left
+// alone. A directory that is not there is empty.
+func listFiles(dir string) (sealed, unfinished []int64, err error) {
+	entries, err := os.ReadDir(dir) // sorted by name, which is by number
+	if err != nil {
+		if os.IsNotExist(err) {
+			return nil, nil, nil
+		}
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		number, isSealed, ok := parseFileName(e.Name())
+		switch {
+		case !ok || e.Type()&fs.ModeType != 0:
+		case isSealed:
+			sealed = append(sealed, number)
+		default:
+			unfinished = append(unfinished, number)
+		}
+	}
+	return sealed, unfinished, nil
+}
