@@ -1,0 +1,316 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/demarc/demarc/internal/record"
+)
+
+// generation is the work of this process between two rebalances of the group.
+type generation struct {
+	router   *Router
+	group    *kafka.Generation
+	fetcher  *fetcher
+	lanes    map[int]*lane
+	commits  *commits
+	vitality *vitality
+}
+
+// live is the fence that a sink asks before every produce.
+func (g *generation) live(ctx context.Context) error { return g.vitality.live(ctx, time.Now()) }
+
+// newGeneration lays out the assigned partitions in lanes and finds where each begins.
+func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*generation, error) {
+	starts, err := r.startOffsets(ctx, group.Assignments)
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{router: r, group: group, lanes: map[int]*lane{}}
+	g.commits = newCommits(group.CommitOffsets, starts)
+	g.vitality = newVitality(r.cfg.SessionTimeout/2, time.Now(), g.commits.confirm)
+	g.fetcher = r.newFetcher(len(starts))
+	perLane := map[int]int{}
+	for tp := range starts {
+		perLane[int(tp.Partition)%r.cfg.Lanes]++
+	}
+	for id, partitions := range perLane {
+		g.lanes[id] = &lane{id: id, in: make(chan *chunk, partitions*r.cfg.Window), router: r, gen: g}
+	}
+	for _, tp := range slices.SortedFunc(maps.Keys(starts), compareTP) {
+		p := &partition{
+			tp: tp, lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
+			next: starts[tp], end: noEnd, leader: -1, last: closedChan(),
+		}
+		if r.ends != nil {
+			p.end = r.ends[tp] // a partition that appeared after the start has no end to reach: 0
+		}
+		p.account.begin(p.next)
+		g.fetcher.parts = append(g.fetcher.parts, p)
+	}
+	return g, nil
+}
+
+func closedChan() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+func compareTP(a, b record.TopicPartition) int {
+	if a.Topic != b.Topic {
+		if a.Topic < b.Topic {
+			return -1
+		}
+		return 1
+	}
+	return int(a.Partition) - int(b.Partition)
+}
+
+// run works until over fires (the group rebalances), quit fires (the process is to end), every partition has
+// reached its end, or the coordinator no longer knows this generation. Then it drains: it waits for what is in
+// flight, at most for the drain limit, commits, and gives up the rest. It reports whether all ends were reached.
+func (g *generation) run(over, quit <-chan struct{}) (complete bool, err error) {
+	work, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	fetching, stopFetching := context.WithCancel(work)
+	var lanes, fetcher, background sync.WaitGroup
+	for _, l := range g.lanes {
+		lanes.Go(func() { l.run(work) })
+	}
+	fetcher.Go(func() { g.fetcher.run(fetching) })
+	background.Go(func() { g.beat(work) })
+
+	complete, err = g.untilOver(over, quit)
+	lost := err != nil // the coordinator takes no more commits of ours
+	g.fetcher.stopFetching()
+	stopFetching()
+	fetcher.Wait() // every fetched chunk is with its lane now
+	if !lost {
+		g.drain()
+	}
+	cancel()
+	lanes.Wait()
+	<-g.fetcher.idle // every chunk has settled or was given up
+	background.Wait()
+	if !lost {
+		err = g.commits.flush()
+	}
+	if err != nil {
+		g.router.stats.commitFailed()
+		return false, fmt.Errorf("commit offsets at the end of generation %d: %w", g.group.ID, err)
+	}
+	return complete, nil
+}
+
+// untilOver commits what settles until the generation must end. An error means that it is over already.
+func (g *generation) untilOver(over, quit <-chan struct{}) (complete bool, err error) {
+	var reached <-chan struct{}
+	if g.router.cfg.UntilEnd {
+		reached = g.fetcher.complete
+	}
+	ticks := time.NewTicker(g.router.cfg.CommitInterval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-reached:
+			return true, nil
+		case <-over:
+			return false, nil
+		case <-quit:
+			return false, nil
+		case <-g.vitality.lost:
+			return false, errFenced
+		case <-ticks.C:
+			if err := g.commits.flush(); generationOver(err) {
+				return false, err
+			} else if err != nil {
+				g.router.stats.commitFailed()
+				g.router.log.Warn("offset commit failed, retrying", "error", err)
+			}
+		}
+	}
+}
+
+// drain waits until nothing is in flight that can still settle. No heartbeat is sent meanwhile, so the limit stays below the session
+// timeout. What a sink that is down still holds at the limit is given up and fetched again by the next owner.
+func (g *generation) drain() {
+	limit := time.NewTimer(g.router.cfg.DrainLimit)
+	defer limit.Stop()
+	ticks := time.NewTicker(g.router.cfg.CommitInterval)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-g.fetcher.complete:
+			return
+		case <-limit.C:
+			g.router.log.Warn("drain limit reached; what is in flight is given up and will be delivered again",
+				"limit", g.router.cfg.DrainLimit)
+			return
+		case <-g.router.abort:
+			return
+		case <-ticks.C:
+			// Commits go on while draining, so that a crash in a long drain costs little. The last flush reports.
+			_ = g.commits.flush()
+		}
+	}
+}
+
+// beat keeps the fence's clock.
+func (g *generation) beat(ctx context.Context) {
+	tick := time.NewTicker(g.router.cfg.SessionTimeout / 20)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			g.vitality.beat(now)
+		}
+	}
+}
+
+// halted lists the partitions that had to stop.
+func (g *generation) halted() (list []error) {
+	for _, p := range g.fetcher.parts {
+		if err := p.stopped(); err != nil {
+			list = append(list, fmt.Errorf("partition %s stopped: %w", p.tp, err))
+		}
+	}
+	return list
+}
+
+// commits gathers positions and sends them to the group's coordinator together.
+type commits struct {
+	send func(map[string]map[int]int64) error
+
+	sending sync.Mutex // one request at a time, so that an older position never follows a newer one
+
+	mu      sync.Mutex
+	newest  map[record.TopicPartition]int64
+	pending map[record.TopicPartition]bool // newest has not been sent
+}
+
+func newCommits(send func(map[string]map[int]int64) error, starts map[record.TopicPartition]int64) *commits {
+	return &commits{send: send, newest: maps.Clone(starts), pending: map[record.TopicPartition]bool{}}
+}
+
+func (c *commits) advance(p position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.newest[p.tp] = p.offset
+	c.pending[p.tp] = true
+}
+
+// flush sends what has been gathered. After an error it is kept for the next flush.
+func (c *commits) flush() error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.mu.Lock()
+	batch := slices.Collect(maps.Keys(c.pending))
+	offsets := c.offsets(batch)
+	clear(c.pending)
+	c.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	err := c.send(offsets)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, tp := range batch {
+			c.pending[tp] = true
+		}
+	}
+	return err
+}
+
+// confirm asks the coordinator whether this generation is still the group's, by committing one position again.
+// (A Heartbeat would be the plain question, but kafka-go's Client sends it to any broker and misreads the answer.)
+func (c *commits) confirm(context.Context) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.mu.Lock()
+	var one []record.TopicPartition
+	for tp := range c.newest {
+		one = append(one, tp)
+		break
+	}
+	offsets := c.offsets(one)
+	c.mu.Unlock()
+	return c.send(offsets)
+}
+
+// offsets lays positions out as kafka-go wants them. The lock is held.
+func (c *commits) offsets(list []record.TopicPartition) map[string]map[int]int64 {
+	out := map[string]map[int]int64{}
+	for _, tp := range list {
+		if out[tp.Topic] == nil {
+			out[tp.Topic] = map[int]int64{}
+		}
+		out[tp.Topic][int(tp.Partition)] = c.newest[tp]
+	}
+	return out
+}
+
+// startOffsets turns the group's committed offsets into offsets to fetch. A partition without one begins where
+// Config.Start says.
+func (r *Router) startOffsets(ctx context.Context, assigned map[string][]kafka.PartitionAssignment) (map[record.TopicPartition]int64, error) {
+	starts := map[record.TopicPartition]int64{}
+	var ask []record.TopicPartition
+	for topic, partitions := range assigned {
+		for _, p := range partitions {
+			tp := record.TopicPartition{Topic: topic, Partition: int32(p.ID)}
+			starts[tp] = p.Offset
+			if p.Offset < 0 {
+				ask = append(ask, tp)
+			}
+		}
+	}
+	listed, err := r.listOffsets(ctx, ask, r.cfg.Start)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(starts, listed)
+	return starts, nil
+}
+
+// listOffsets asks for the first or the last stable offset of partitions.
+func (r *Router) listOffsets(ctx context.Context, partitions []record.TopicPartition, at int64) (map[record.TopicPartition]int64, error) {
+	found := map[record.TopicPartition]int64{}
+	if len(partitions) == 0 {
+		return found, nil
+	}
+	topics := map[string][]kafka.OffsetRequest{}
+	for _, tp := range partitions {
+		topics[tp.Topic] = append(topics[tp.Topic], kafka.OffsetRequest{Partition: int(tp.Partition), Timestamp: at})
+	}
+	res, err := r.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Addr: r.addr, Topics: topics, IsolationLevel: kafka.ReadCommitted})
+	if err != nil {
+		return nil, fmt.Errorf("list offsets: %w", err)
+	}
+	for topic, list := range res.Topics {
+		for _, p := range list {
+			tp := record.TopicPartition{Topic: topic, Partition: int32(p.Partition)}
+			if p.Error != nil {
+				return nil, fmt.Errorf("list offsets of %s: %w", tp, p.Error)
+			}
+			if found[tp] = p.FirstOffset; at == kafka.LastOffset {
+				found[tp] = p.LastOffset
+			}
+		}
+	}
+	for _, tp := range partitions {
+		if offset, ok := found[tp]; !ok || offset < 0 {
+			return nil, fmt.Errorf("list offsets of %s: %w", tp, errors.New("no answer from its leader"))
+		}
+	}
+	return found, nil
+}

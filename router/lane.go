@@ -1,0 +1,191 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/demarc/demarc/internal/record"
+)
+
+// Sink is one pinned place, as the lanes see it. A sink keeps, per lane and sink partition, the order in which
+// Deliver was called, over all retries.
+type Sink interface {
+	// Open proves that the sink is the place that the policy says and is fit to be written to. Nothing is
+	// written before it has returned nil.
+	Open(ctx context.Context) error
+	// Deliver takes a batch and returns at once; the batch is settled once it is durable. A sink that is down
+	// keeps it. When ctx ends, the sink settles all it holds of it with an error.
+	Deliver(ctx context.Context, lane int, b *record.Batch)
+	// Close ends the sink after all its batches are settled.
+	Close() error
+}
+
+// lane owns all source partitions with one number modulo the count of lanes, for one generation. Its chunks
+// pass one after another through extract, decide and split, and are handed to the sinks in that order; then
+// they wait for the sinks side by side, and settle in the order of their partition.
+type lane struct {
+	id     int
+	in     chan *chunk // has room for every chunk that may be in flight
+	router *Router
+	gen    *generation
+}
+
+func (l *lane) run(ctx context.Context) {
+	for {
+		select {
+		case c := <-l.in:
+			go l.process(ctx, c)
+			<-c.handedOver
+		case <-ctx.Done():
+			l.dropQueued()
+			return
+		}
+	}
+}
+
+// dropQueued gives up the chunks that have not begun.
+func (l *lane) dropQueued() {
+	for {
+		select {
+		case c := <-l.in:
+			l.gen.fetcher.drop(c)
+		default:
+			return
+		}
+	}
+}
+
+// process carries one chunk from fetched bytes to a committed position.
+func (l *lane) process(ctx context.Context, c *chunk) {
+	defer l.gen.fetcher.finished(c.p)
+	defer close(c.done)
+
+	parts, booked, err := l.split(c) // extract, decide, split
+	c.buffer.release()
+	if err != nil {
+		l.gen.fetcher.stopPartition(c.p, err)
+	}
+	if err != nil || c.p.broken.Load() {
+		close(c.handedOver)
+		l.abandon(c)
+		return
+	}
+	delivery := l.deliver(ctx, parts)
+	close(c.handedOver) // the next chunk may follow: the order at every sink is fixed
+	// A crash up to here, or while the sinks work, costs nothing that a restart does not fetch again; what a
+	// sink had already stored is then stored twice.
+
+	receipts, err := l.receipts(ctx, c, delivery, booked)
+	// All of it is durable at the sinks. A crash from here on still delivers the chunk twice, until the commit.
+
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
+		l.gen.fetcher.hold(ctx, c.p, err)
+	}
+	l.gen.fetcher.await(c.p, c.turn) // what lies below this chunk has settled or was given up
+	if err != nil || c.p.broken.Load() {
+		l.abandon(c)
+		return
+	}
+	l.commit(l.settle(c, receipts, booked))
+	// From the next offset commit on, a crash costs nothing.
+}
+
+// part is one batch on its way to one sink.
+type part struct {
+	sink    int
+	batch   *record.Batch
+	first   int64   // source offset of the first record
+	offsets []int64 // source offset of each record; nil when they follow first without a hole
+	newest  int64   // the batch's largest timestamp, ms since the epoch
+}
+
+func (p *part) offset(i int) int64 {
+	if p.offsets == nil {
+		return p.first + int64(i)
+	}
+	return p.offsets[i]
+}
+
+// delivery is what the sinks have been given and have not answered for.
+type delivery []part
+
+// receipts says that every record of a chunk is durable at its sink or at its quarantine. Only lane.receipts
+// makes one; settle needs one.
+type receipts struct {
+	chunk *chunk
+}
+
+// position is an offset below which everything has settled. Only lane.settle makes one; commit needs one.
+type position struct {
+	tp     record.TopicPartition
+	offset int64
+}
+
+func (l *lane) deliver(ctx context.Context, parts []part) delivery {
+	for i := range parts {
+		l.router.sinks[parts[i].sink].Deliver(ctx, l.id, parts[i].batch)
+	}
+	return parts
+}
+
+// receipts waits for the sinks and sends what they refuse to quarantine.
+func (l *lane) receipts(ctx context.Context, c *chunk, d delivery, booked *result) (receipts, error) {
+	var failed error
+	for i := range d {
+		p := &d[i]
+		receipt, err := p.batch.Wait()
+		if err != nil {
+			failed = err // the others still borrow nothing of the lane's: no need to wait in order, but wait for all
+			continue
+		}
+		l.router.stats.acknowledged(p)
+		if failed == nil && len(receipt.Refused) > 0 {
+			failed = l.divert(ctx, c, p, receipt.Refused, booked)
+		}
+		if failed == nil {
+			l.router.outputs.put(p.batch.Bytes)
+		}
+	}
+	return receipts{c}, failed
+}
+
+// settle books a chunk in its partition's account.
+func (l *lane) settle(c *chunk, _ receipts, booked *result) position {
+	c.p.account.settle(booked, c.to)
+	l.router.stats.settled(c.p.tp.Topic, booked)
+	return position{tp: c.p.tp, offset: c.to}
+}
+
+func (l *lane) commit(p position) { l.gen.commits.advance(p) }
+
+// abandon gives a chunk up: the generation is over, or the chunk cannot be read whole. No later chunk of the
+// partition may settle after it, whatever its sinks have said: its commit would pass over this one. Whoever owns
+// the partition next begins at the committed offset.
+func (l *lane) abandon(c *chunk) {
+	c.p.broken.Store(true)
+	c.p.account.abandon(c.to - c.from)
+}
+
+// divert quarantines the records of a delivered part that their sink refused for good. They are decided once
+// more, from the same bytes and by the same snapshot, for what quarantine wants to know of them.
+func (l *lane) divert(ctx context.Context, c *chunk, p *part, refused []record.Refusal, booked *result) error {
+	w := l.router.newWorkspace()
+	defer w.close()
+	w.begin(l, c)
+	again, err := w.requeue(p, refused, booked)
+	if err != nil {
+		return fmt.Errorf("quarantine what sink %s refused: %w", l.router.sinkName(p.sink), err)
+	}
+	for _, q := range l.deliver(ctx, again) {
+		receipt, err := q.batch.Wait()
+		if err != nil {
+			return err
+		}
+		if len(receipt.Refused) > 0 {
+			return fmt.Errorf("quarantine sink %s refuses the record at offset %d: %s", l.router.sinkName(q.sink),
+				q.offset(receipt.Refused[0].Index), receipt.Refused[0].Reason)
+		}
+	}
+	return nil
+}

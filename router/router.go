@@ -1,0 +1,307 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/internal/record"
+)
+
+// Config says what a router reads and how much it may hold at once. Zero values of the numbers mean the
+// defaults given here.
+type Config struct {
+	Brokers  []string // source cluster
+	Topics   []string
+	Group    string
+	Start    int64                                                                // kafka.FirstOffset or kafka.LastOffset, where the group has no offset
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // with TLS done; nil: plain TCP
+	SASL     sasl.Mechanism
+	ClientID string
+
+	UntilEnd bool // stop, drained, at the end offsets seen at the start
+
+	Lanes          int           // 32; all members of the group must agree
+	Window         int           // 4: chunks of one partition in flight
+	FetchBytes     int           // 4 MiB: one fetch response
+	PartitionBytes int           // 1 MiB: one partition in it; less with many partitions, see Memory
+	Memory         int           // 128 MiB: about how much fetched data may be in flight
+	MaxBatchBytes  int           // 64 MiB: a batch that expands beyond this stops its partition
+	SessionTimeout time.Duration // 30 s
+	DrainLimit     time.Duration // 10 s; below the session timeout
+	CommitInterval time.Duration // 250 ms
+	GeoInterval    time.Duration // 5 s: how often the geo file is looked at
+
+	Metrics *metrics.Set // nil: a set of its own
+	Log     *slog.Logger // nil: discarded
+}
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, to int) {
+		if *v == 0 {
+			*v = to
+		}
+	}
+	wait := func(v *time.Duration, to time.Duration) {
+		if *v == 0 {
+			*v = to
+		}
+	}
+	def(&c.Lanes, 32)
+	def(&c.Window, 4)
+	def(&c.FetchBytes, 4<<20)
+	def(&c.PartitionBytes, 1<<20)
+	def(&c.Memory, 128<<20)
+	def(&c.MaxBatchBytes, 64<<20)
+	wait(&c.SessionTimeout, 30*time.Second)
+	wait(&c.DrainLimit, 10*time.Second)
+	wait(&c.CommitInterval, 250*time.Millisecond)
+	wait(&c.GeoInterval, 5*time.Second)
+	if c.Start == 0 {
+		c.Start = kafka.FirstOffset
+	}
+	if c.Metrics == nil {
+		c.Metrics = metrics.NewSet()
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	}
+	return c
+}
+
+// Router reads the source topics and delivers their records. Create it with New, start it with Run.
+type Router struct {
+	cfg        Config
+	classifier *classifier.Classifier
+	geo        *Geo
+	sinks      []Sink
+	log        *slog.Logger
+	stats      *stats
+	now        func() time.Time
+
+	transport *kafka.Transport
+	client    *kafka.Client
+	addr      net.Addr
+	owned     atomic.Pointer[[]int] // lanes of the newest generation
+
+	workspaces chan *workspace
+	outputs    outputs
+	ends       map[record.TopicPartition]int64 // with UntilEnd
+	abort      chan struct{}                   // closed: drain no longer
+
+	mu       sync.Mutex
+	accounts map[record.TopicPartition]*account
+}
+
+// New makes a router. Sinks are in policy order; geo may be nil if the policy reads no address. Nothing is
+// started and no connection is made.
+func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router, error) {
+	cfg = cfg.withDefaults()
+	if cfg.DrainLimit >= cfg.SessionTimeout {
+		return nil, fmt.Errorf("drain limit %s is not below the session timeout %s: no heartbeat is sent while draining", cfg.DrainLimit, cfg.SessionTimeout)
+	}
+	if got, want := len(sinks), len(c.Policy().Sinks); got != want {
+		return nil, fmt.Errorf("router has %d sinks, the policy %d", got, want)
+	}
+	if geo == nil && c.Policy().ReadsIP() {
+		return nil, errors.New("the policy looks addresses up: a geo database is needed")
+	}
+	r := &Router{
+		cfg: cfg, classifier: c, geo: geo, sinks: sinks, log: cfg.Log, now: time.Now,
+		addr:       kafka.TCP(cfg.Brokers...),
+		abort:      make(chan struct{}),
+		accounts:   map[record.TopicPartition]*account{},
+		workspaces: make(chan *workspace, runtime.GOMAXPROCS(0)),
+	}
+	r.stats = newStats(r)
+	r.transport = &kafka.Transport{
+		Dial: cfg.Dial, SASL: cfg.SASL, ClientID: cfg.ClientID, MetadataTopics: cfg.Topics,
+		MetadataTTL: 3 * time.Second, IdleTimeout: time.Minute,
+	}
+	r.client = &kafka.Client{Addr: r.addr, Transport: r.transport, Timeout: 15 * time.Second}
+	return r, nil
+}
+
+// Run routes until ctx ends, then drains; with UntilEnd it returns when every partition assigned to it has
+// reached its end. It returns an error if a partition had to stop or if nothing can be read.
+func (r *Router) Run(ctx context.Context) error {
+	defer r.transport.CloseIdleConnections()
+	for range cap(r.workspaces) {
+		w := r.newWorkspace()
+		defer w.close()
+		r.workspaces <- w
+	}
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	tick := time.NewTicker(r.cfg.GeoInterval)
+	defer tick.Stop()
+	go r.geo.watch(watching, tick.C)
+	if r.cfg.UntilEnd {
+		if err := r.findEnds(ctx); err != nil {
+			return err
+		}
+	}
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: r.cfg.Group, Brokers: r.cfg.Brokers, Topics: r.cfg.Topics,
+		Dialer: &kafka.Dialer{
+			ClientID: r.cfg.ClientID, DialFunc: r.cfg.Dial, SASLMechanism: r.cfg.SASL, Timeout: 10 * time.Second,
+		},
+		GroupBalancers:    []kafka.GroupBalancer{laneBalancer{lanes: r.cfg.Lanes, owned: &r.owned}},
+		HeartbeatInterval: r.cfg.SessionTimeout / 10, SessionTimeout: r.cfg.SessionTimeout,
+		RebalanceTimeout: r.cfg.SessionTimeout, JoinGroupBackoff: 500 * time.Millisecond,
+		WatchPartitionChanges: true, StartOffset: r.cfg.Start,
+	})
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", r.cfg.Group, err)
+	}
+	defer func() { _ = group.Close() }() // it never fails
+	return r.generations(ctx, group)
+}
+
+// Abort ends a drain at once: what is in flight is given up and will be delivered again. Call it at most once.
+func (r *Router) Abort() { close(r.abort) }
+
+// generations works through one generation of the group after another.
+func (r *Router) generations(ctx context.Context, group *kafka.ConsumerGroup) error {
+	for ctx.Err() == nil {
+		next, err := group.Next(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.stats.rejoined()
+				r.log.Warn("join group failed, retrying", "group", r.cfg.Group, "error", err)
+			}
+			continue
+		}
+		var complete bool
+		var halted []error
+		done := make(chan struct{})
+		next.Start(func(over context.Context) {
+			defer close(done)
+			complete, halted, err = r.generation(ctx, over, next)
+		})
+		<-done
+		if err != nil {
+			r.log.Warn("generation ended early, joining again", "error", err)
+		}
+		if len(halted) > 0 && (complete && r.cfg.UntilEnd || ctx.Err() != nil) {
+			return errors.Join(halted...)
+		}
+		if complete && r.cfg.UntilEnd && err == nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) (complete bool, halted []error, err error) {
+	starting, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	g, err := r.newGeneration(starting, group)
+	if err != nil {
+		return false, nil, fmt.Errorf("begin generation %d: %w", group.ID, err)
+	}
+	owned := make([]int, 0, len(g.lanes))
+	for id := range g.lanes {
+		owned = append(owned, id)
+	}
+	slices.Sort(owned)
+	r.owned.Store(&owned)
+	r.stats.generation(g)
+	r.log.Info("assigned", "group", r.cfg.Group, "generation", group.ID, "partitions", len(g.fetcher.parts), "lanes", owned)
+	complete, err = g.run(over.Done(), ctx.Done())
+	return complete, g.halted(), err
+}
+
+// findEnds notes the last stable offset of every source partition.
+func (r *Router) findEnds(ctx context.Context) error {
+	meta, err := r.client.Metadata(ctx, &kafka.MetadataRequest{Addr: r.addr, Topics: r.cfg.Topics})
+	if err != nil {
+		return fmt.Errorf("read source metadata: %w", err)
+	}
+	var all []record.TopicPartition
+	for _, t := range meta.Topics {
+		if t.Error != nil {
+			return fmt.Errorf("read source metadata: topic %s: %w", t.Name, t.Error)
+		}
+		for _, p := range t.Partitions {
+			all = append(all, record.TopicPartition{Topic: t.Name, Partition: int32(p.ID)})
+		}
+	}
+	r.ends, err = r.listOffsets(ctx, all, kafka.LastOffset)
+	return err
+}
+
+// newFetcher bounds what may be in flight: window chunks of each partition, all together about Config.Memory.
+func (r *Router) newFetcher(partitions int) *fetcher {
+	share := r.cfg.Memory / max(1, partitions*r.cfg.Window)
+	buffers := make(chan []byte, fetchBuffers)
+	for range fetchBuffers {
+		buffers <- nil
+	}
+	return &fetcher{
+		transport: r.transport, client: r.client, addr: r.addr, topics: r.cfg.Topics, log: r.log, stats: r.stats,
+		window: r.cfg.Window, requestBytes: int32(r.cfg.FetchBytes),
+		partitionBytes: int32(min(r.cfg.PartitionBytes, max(share, 64<<10))),
+		responseLimit:  r.cfg.FetchBytes + r.cfg.MaxBatchBytes,
+		buffers:        buffers, wake: map[int32]chan struct{}{},
+		complete: make(chan struct{}), idle: make(chan struct{}),
+	}
+}
+
+// fetchBuffers is how many fetch responses may be in memory at once.
+const fetchBuffers = 3
+
+func (r *Router) account(tp record.TopicPartition) *account {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.accounts[tp]
+	if a == nil {
+		a = newAccount(tp)
+		r.accounts[tp] = a
+	}
+	return a
+}
+
+// Accounts says what became of every source partition that this process has consumed, in their order.
+func (r *Router) Accounts() []Account {
+	r.mu.Lock()
+	list := make([]*account, 0, len(r.accounts))
+	for _, a := range r.accounts {
+		list = append(list, a)
+	}
+	r.mu.Unlock()
+	out := make([]Account, len(list))
+	for i, a := range list {
+		out[i] = a.snapshot()
+	}
+	slices.SortFunc(out, func(a, b Account) int { return compareTP(a.Source, b.Source) })
+	return out
+}
+
+// Assigned reports whether the group has given this process its share, which may be none.
+func (r *Router) Assigned() bool { return r.owned.Load() != nil }
+
+func (r *Router) sinkName(i int) string { return r.classifier.Policy().Sinks[i].Name }
+
+// signalName is a signal's name as a header value; empty for -1.
+func (r *Router) signalName(i int16) []byte {
+	if i < 0 {
+		return []byte{}
+	}
+	return r.stats.signalNames[i]
+}

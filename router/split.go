@@ -1,0 +1,330 @@
+package router
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/wire"
+)
+
+const (
+	// sinkBatchBytes bounds a sink batch before compression. It stays below the default message.max.bytes
+	// (1,048,588) so that no batch is refused for its size unless one record alone is too large.
+	sinkBatchBytes = 1_000_000
+
+	// passThroughBytes is the least size of a compressed batch that goes to a sink as it is. A smaller one
+	// costs more as a request of its own than as a part of a larger batch.
+	passThroughBytes = 16 << 10
+)
+
+// workspace is the scratch of whoever extracts, decides and splits. There are as many as processors, so that
+// memory does not grow with the number of lanes.
+type workspace struct {
+	router    *Router
+	evaluator *classifier.Evaluator
+	decoder   *wire.Decompressor
+	encoder   *wire.Compressor
+
+	lane  *lane
+	chunk *chunk
+
+	record    record.Record
+	records   []wire.Record
+	decisions []record.Decision
+	count     counter
+	control   int64
+	data      int64
+	building  []building // per sink
+	parts     []part
+	aborted   abortedFilter
+	passed    int64 // batches that went to their sink as they were
+	rewritten int64 // batches that were taken apart
+	headers   [4]record.Header
+	source    []byte
+}
+
+// building is the batch that is being filled for one sink.
+type building struct {
+	builder wire.Builder
+	codec   wire.Codec
+	offsets []int64
+	newest  int64
+}
+
+func (r *Router) newWorkspace() *workspace {
+	w := &workspace{
+		router: r, evaluator: r.classifier.Evaluator(),
+		decoder: wire.NewDecompressor(r.cfg.MaxBatchBytes), encoder: wire.NewCompressor(),
+		building: make([]building, len(r.sinks)),
+	}
+	policy := r.classifier.Policy()
+	w.headers = [4]record.Header{
+		{Key: []byte(record.HeaderReason)}, {Key: []byte(record.HeaderSignal)},
+		{Key: []byte(record.HeaderSource)}, {Key: []byte(record.HeaderPolicy), Value: []byte(policy.ID())},
+	}
+	return w
+}
+
+func (w *workspace) close() {
+	w.decoder.Close()
+	w.encoder.Close()
+}
+
+func (w *workspace) begin(l *lane, c *chunk) {
+	w.lane, w.chunk = l, c
+	w.evaluator.Use(c.snapshot)
+	w.count.reset()
+	w.control, w.data, w.passed, w.rewritten = 0, 0, 0, 0
+	w.parts = nil
+}
+
+// split extracts the signals of every record of a chunk, decides, and makes the batches for the sinks. An error
+// means that the chunk cannot be read whole: no record of it is delivered.
+func (l *lane) split(c *chunk) ([]part, *result, error) {
+	w := <-l.router.workspaces
+	defer func() { l.router.workspaces <- w }()
+	c.snapshot = l.router.geo.snapshot(l.router.now())
+	w.begin(l, c)
+	w.aborted.reset(c.aborted)
+	err := w.chunkRecords()
+	if err != nil {
+		w.discard()
+		return nil, nil, err
+	}
+	for sink := range w.building {
+		if err := w.flush(sink); err != nil {
+			w.discard()
+			return nil, nil, err
+		}
+	}
+	l.router.stats.split(c.p.tp.Topic, w.passed, w.rewritten)
+	offsets := c.to - c.from
+	return w.parts, &result{
+		offsets: offsets, control: w.control, absent: offsets - w.control - w.data,
+		outcomes: append([]outcomeTally(nil), w.count.list...),
+	}, nil
+}
+
+// discard forgets what was built of a chunk that cannot be read whole.
+func (w *workspace) discard() {
+	for i := range w.building {
+		b := &w.building[i]
+		b.builder.Reset()
+		b.offsets = nil
+	}
+	w.parts = nil
+}
+
+func (w *workspace) chunkRecords() error {
+	for rest := w.chunk.records; len(rest) > 0; {
+		b, tail, err := wire.Next(rest)
+		if err != nil {
+			return fmt.Errorf("read batch: %w", err)
+		}
+		rest = tail
+		if err := b.Check(); err != nil {
+			return fmt.Errorf("check batch at offset %d: %w", b.BaseOffset(), err)
+		}
+		w.aborted.reach(b.LastOffset())
+		switch {
+		case b.Control():
+			kind, err := b.ControlType()
+			if err != nil {
+				return fmt.Errorf("read control batch at offset %d: %w", b.BaseOffset(), err)
+			}
+			if kind == wire.ControlAbort {
+				w.aborted.end(b.ProducerID())
+			}
+			w.control += b.LastOffset() + 1 - max(b.BaseOffset(), w.chunk.from)
+		case b.Transactional() && w.aborted.has(b.ProducerID()):
+			// Read committed: its offsets count as absent.
+		case b.Count() > 0: // compaction leaves empty batches
+			if err := w.batch(b); err != nil {
+				return fmt.Errorf("read batch at offset %d: %w", b.BaseOffset(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// batch decides every record of one batch, then passes the batch through or takes it apart.
+func (w *workspace) batch(b wire.Batch) error {
+	section, err := w.decoder.Open(b)
+	if err != nil {
+		return err
+	}
+	w.records, w.decisions = w.records[:0], w.decisions[:0]
+	base, from := b.BaseOffset(), w.chunk.from
+	one := true // every record goes to the sink of the first, and none to quarantine
+	it := wire.Iterate(section, b)
+	var r wire.Record
+	for it.Next(&r) {
+		if base+int64(r.OffsetDelta) < from {
+			one = false // delivered before; the batch holds more than is asked for
+			continue
+		}
+		if err := r.Read(&w.record); err != nil {
+			return fmt.Errorf("read record at offset %d: %w", base+int64(r.OffsetDelta), err)
+		}
+		d := w.evaluator.Decide(&w.record)
+		w.count.add(d.Outcome(), Tally{Records: 1, Bytes: int64(len(r.Tail))})
+		w.records = append(w.records, r)
+		w.decisions = append(w.decisions, d)
+		one = one && !d.Reason.Quarantines() && d.Sink == w.decisions[0].Sink
+	}
+	if err := it.Err(); err != nil {
+		return err
+	}
+	w.data += int64(len(w.records))
+	if one && len(w.records) > 0 && len(b.Section()) >= passThroughBytes && wire.Passable(b) && it.Consecutive() {
+		w.passed++
+		return w.pass(b, int(w.decisions[0].Sink))
+	}
+	w.rewritten++
+	return w.distribute(b)
+}
+
+// pass hands a whole batch on, compressed as it is.
+func (w *workspace) pass(b wire.Batch, sink int) error {
+	if err := w.flush(sink); err != nil { // what came before it stays before it
+		return err
+	}
+	out := wire.PassThrough(w.router.outputs.get(), b)
+	w.add(part{sink: sink, first: b.BaseOffset(), newest: b.MaxTimestamp()}, out, int(b.Count()))
+	return nil
+}
+
+// distribute copies each record of a batch into the batch of its sink.
+func (w *workspace) distribute(b wire.Batch) error {
+	for i := range w.records {
+		r, d := &w.records[i], w.decisions[i]
+		if err := w.put(r, d, b.Timestamp(r), b.BaseOffset()+int64(r.OffsetDelta), b.Codec()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put appends a record to the batch of its sink.
+func (w *workspace) put(r *wire.Record, d record.Decision, timestamp, offset int64, codec wire.Codec) error {
+	sink := int(d.Sink)
+	s := &w.building[sink]
+	if s.builder.Count() > 0 && s.builder.Bytes()+len(r.Tail) > sinkBatchBytes {
+		if err := w.flush(sink); err != nil {
+			return err
+		}
+	}
+	if s.builder.Count() == 0 {
+		s.newest = timestamp
+	}
+	s.codec = codec
+	s.newest = max(s.newest, timestamp)
+	s.offsets = append(s.offsets, offset)
+	if !d.Reason.Quarantines() {
+		s.builder.Add(timestamp, r.Tail)
+		return nil
+	}
+	w.headers[0].Value = reasonBytes[d.Reason]
+	w.headers[1].Value = w.router.signalName(d.Signal)
+	w.source = append(append(w.source[:0], w.chunk.p.tp.Topic...), '/')
+	w.source = append(strconv.AppendInt(w.source, int64(w.chunk.p.tp.Partition), 10), '/')
+	w.source = strconv.AppendInt(w.source, offset, 10)
+	w.headers[2].Value = w.source
+	return s.builder.AddWithHeaders(timestamp, r.Tail, w.headers[:])
+}
+
+// reasonBytes are the reasons' names as header values.
+var reasonBytes = func() (names [][]byte) {
+	for _, r := range record.Reasons() {
+		names = append(names, []byte(r.String()))
+	}
+	return names
+}()
+
+// flush ends the batch that is being filled for a sink.
+func (w *workspace) flush(sink int) error {
+	s := &w.building[sink]
+	n := s.builder.Count()
+	if n == 0 {
+		return nil
+	}
+	out, err := s.builder.Build(w.router.outputs.get(), s.codec, w.encoder)
+	if err != nil {
+		return fmt.Errorf("encode batch for sink %s: %w", w.router.sinkName(sink), err)
+	}
+	w.add(part{sink: sink, first: s.offsets[0], offsets: s.offsets, newest: s.newest}, out, n)
+	s.builder.Reset()
+	s.offsets = make([]int64, 0, n)
+	return nil
+}
+
+func (w *workspace) add(p part, bytes []byte, records int) {
+	p.batch = record.NewBatch(w.chunk.p.tp, bytes, records, w.lane.gen.live)
+	w.parts = append(w.parts, p)
+}
+
+// requeue makes the quarantine batches of the records that a sink refused out of the part it refused them of,
+// and moves them to their new outcome.
+func (w *workspace) requeue(p *part, refused []record.Refusal, booked *result) ([]part, error) {
+	b, _, err := wire.Next(p.batch.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	section, err := w.decoder.Open(b)
+	if err != nil {
+		return nil, err
+	}
+	it := wire.Iterate(section, b)
+	var r wire.Record
+	for i := 0; it.Next(&r) && len(refused) > 0; i++ {
+		if i != refused[0].Index {
+			continue
+		}
+		if err := r.Read(&w.record); err != nil {
+			return nil, err
+		}
+		before := w.evaluator.Decide(&w.record)
+		if before.Reason.Quarantines() {
+			return nil, fmt.Errorf("quarantine sink refuses the record at offset %d: %s", p.offset(i), refused[0].Reason)
+		}
+		after := w.evaluator.Refuse(&w.record, refused[0].Reason)
+		booked.move(before.Outcome(), after.Outcome(), Tally{Records: 1, Bytes: int64(len(r.Tail))})
+		if err := w.put(&r, after, b.Timestamp(&r), p.offset(i), b.Codec()); err != nil {
+			return nil, err
+		}
+		refused = refused[1:]
+	}
+	if err := it.Err(); err != nil {
+		return nil, err
+	}
+	for sink := range w.building {
+		if err := w.flush(sink); err != nil {
+			return nil, err
+		}
+	}
+	return w.parts, nil
+}
+
+// outputs lends the buffers that sink batches are encoded into.
+type outputs struct {
+	pool sync.Pool
+}
+
+// keepOutput is the largest buffer that is kept for reuse.
+const keepOutput = 2 << 20
+
+func (o *outputs) get() []byte {
+	if b, ok := o.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func (o *outputs) put(b []byte) {
+	if cap(b) <= keepOutput {
+		o.pool.Put(&b)
+	}
+}

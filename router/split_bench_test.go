@@ -1,0 +1,104 @@
+package router
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/internal/devbroker"
+	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/wire"
+)
+
+// benchPolicy consults a JSON field and looks an address up for every record, and routes to three sinks.
+const benchPolicy = `
+version: 1
+signals:
+  verified: {json: /user/verified_region, as: alpha2}
+  ip:       {json: /network/ip, as: ip, if_no_location: absent}
+jurisdictions:
+  US:  {countries: [US], store_in: any, when: {any: [verified, ip]}}
+  EEA: {countries: [AT, BE, BG, HR, CY, CZ, DK, EE, FI, FR, DE, GR, HU, IE, IT, LV, LT, LU, MT, NL, PL, PT, RO, SK, SI, ES, SE, IS, LI, NO], store_in: any, when: {any: [verified, ip]}}
+  ROW: {rest: true, store_in: any, when: {any: [verified, ip]}}
+routes: {US: us, EEA: eu, ROW: row}
+quarantine: {default: held}
+sinks:
+  us:   {location: {country: US, region: a, operator: o}, accepts: [US], file: {dir: us}}
+  eu:   {location: {country: DE, region: b, operator: o}, accepts: [EEA], file: {dir: eu}}
+  row:  {location: {country: SG, region: c, operator: o}, accepts: [ROW], file: {dir: row}}
+  held: {location: {country: US, region: a, operator: o}, file: {dir: held}}
+`
+
+// BenchmarkSplit is the path of a chunk without the network: CRC, decompression, extract, decide, split,
+// compression. ns/record is what to look at.
+func BenchmarkSplit(b *testing.B) {
+	for _, codec := range []wire.Codec{wire.Zstd, wire.LZ4, wire.None} {
+		for _, run := range []int{0, 800} {
+			name := fmt.Sprintf("%v/mixed", codec)
+			if run > 0 {
+				name = fmt.Sprintf("%v/pure", codec)
+			}
+			b.Run(name, func(b *testing.B) { benchmarkSplit(b, codec, run) })
+		}
+	}
+}
+
+func benchmarkSplit(b *testing.B, codec wire.Codec, run int) {
+	p, faults := classifier.Load("bench.yml", []byte(benchPolicy))
+	if p == nil {
+		b.Fatal(faults)
+	}
+	geo, err := OpenGeo("", 0, time.Now(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := New(Config{}, classifier.New(p), geo, []Sink{newMemory(), newMemory(), newMemory(), newMemory()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := r.newWorkspace()
+	defer w.close()
+	r.workspaces <- w
+	raw := trafficBatch(b, codec, run)
+	tp := record.TopicPartition{Topic: "events"}
+	l := &lane{router: r, gen: &generation{}}
+	c := &chunk{p: &partition{tp: tp, account: newAccount(tp), lane: l}, to: 800, records: raw}
+	b.ReportAllocs()
+	for b.Loop() {
+		parts, _, err := l.split(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range parts {
+			wire.Seal(parts[i].batch.Bytes, 1, 0, 0)
+			r.outputs.put(parts[i].batch.Bytes)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/800, "ns/record")
+}
+
+// trafficBatch is one batch of 800 generated events.
+func trafficBatch(b *testing.B, codec wire.Codec, run int) []byte {
+	b.Helper()
+	var build wire.Builder
+	traffic := devbroker.Traffic{Seed: 7, Run: run}
+	for n := range int64(800) {
+		rec, _ := traffic.Record(0, n)
+		headers := make([]record.Header, len(rec.Headers))
+		for i, h := range rec.Headers {
+			headers[i] = record.Header{Key: []byte(h.Key), Value: h.Value}
+		}
+		if err := build.AddWithHeaders(rec.Timestamp.UnixMilli(), tail(rec.Key, rec.Value), headers); err != nil {
+			b.Fatal(err)
+		}
+	}
+	comp := wire.NewCompressor()
+	defer comp.Close()
+	raw, err := build.Build(nil, codec, comp)
+	if err != nil {
+		b.Fatal(err)
+	}
+	wire.SealAt(raw, 0)
+	return raw
+}
