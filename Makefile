@@ -1,0 +1,30 @@
+GO          ?= go
+FUZZTIME    ?= 10s
+STATICCHECK  = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build test test-race test-real lint fuzz demo bench clean
+
+build: ; $(GO) build -trimpath -o demarc ./cmd/demarc
+
+test: ; $(GO) test ./...
+
+test-race: ; $(GO) test -race ./...
+
+# Needs kcat, java and, the first time, mvn.
+test-real: ; $(GO) test -tags real -p 1 -timeout 20m ./...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "run: gofmt -w ." ; exit 1 ; }
+	$(GO) vet ./... && $(GO) vet -tags real ./...
+	$(STATICCHECK) -tags real ./...
+
+# Each target of each package on its own: go fuzzes one at a time.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	  $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg; done; done
+
+demo: build ; ./demarc demo
+
+bench: build ; $(GO) run ./bench
+
+clean: ; rm -f demarc coverage.out

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// get returns status and body of a path.
+func get(t *testing.T, s *server, method, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://"+s.listener.Addr().String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestServer(t *testing.T) {
+	set := metrics.NewSet()
+	set.NewCounter(`demarc_records_total{topic="events"}`).Set(7)
+	var answer atomic.Pointer[readiness]
+	answer.Store(&readiness{Reasons: []string{"sink eu is retrying"}, Sinks: []sinkState{{Name: "eu", State: "retrying", Reason: "down"}}})
+	s, err := listen("127.0.0.1:0", set, func() readiness { return *answer.Load() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.serve() }()
+
+	if code, body := get(t, s, "GET", "/metrics"); code != 200 || !strings.Contains(body, `demarc_records_total{topic="events"} 7`) || !strings.Contains(body, "process_resident_memory_bytes") {
+		t.Errorf("/metrics: %d %s", code, body)
+	}
+	if code, body := get(t, s, "GET", "/healthz"); code != 200 || body != "ok\n" {
+		t.Errorf("/healthz: %d %q", code, body)
+	}
+	code, body := get(t, s, "GET", "/readyz")
+	var got readiness
+	if err := json.Unmarshal([]byte(body), &got); err != nil || code != 503 || got.Ready || len(got.Sinks) != 1 || got.Sinks[0].Reason != "down" {
+		t.Errorf("/readyz: %d %s (%v)", code, body, err)
+	}
+	answer.Store(&readiness{Ready: true})
+	if code, body := get(t, s, "GET", "/readyz"); code != 200 {
+		t.Errorf("/readyz: %d %s", code, body)
+	}
+	for _, path := range []string{"/", "/debug/pprof/", "/metrics/x"} {
+		if code, _ := get(t, s, "GET", path); code != 404 {
+			t.Errorf("%s: %d, want 404", path, code)
+		}
+	}
+	if code, _ := get(t, s, "POST", "/readyz"); code != 405 {
+		t.Errorf("POST /readyz: %d, want 405", code)
+	}
+
+	if _, err := listen(s.listener.Addr().String(), set, nil); err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "set DEMARC_LISTEN") {
+		t.Errorf("taken address: %v", err)
+	}
+	s.close()
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
+	}
+	if l, err := listen(s.listener.Addr().String(), set, nil); err != nil {
+		t.Errorf("after close the address is free: %v", err)
+	} else {
+		l.close()
+	}
+}

@@ -1,0 +1,77 @@
+// Command demarc reads records from Kafka, decides under whose jurisdiction each record's user falls and writes
+// it only to a sink inside that jurisdiction. This package is wiring: arguments, environment, signals, exit codes.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the grammar of the command line: one subcommand per file.
+type cli struct {
+	Run        runCmd        `cmd:"" help:"Run the service: read, decide, deliver, until stopped."`
+	Demo       demoCmd       `cmd:"" help:"Show the whole path on an embedded broker; needs nothing else."`
+	Check      checkCmd      `cmd:"" help:"Say whether a policy would load; name every fault."`
+	Explain    explainCmd    `cmd:"" help:"Decide one record, its value read from standard input, and say why."`
+	Test       testCmd       `cmd:"" help:"Run a policy's cases."`
+	Config     configCmd     `cmd:"" help:"Print every setting: effective value, default, meaning."`
+	Cat        catCmd        `cmd:"" help:"Print the records of a file sink's directory, one JSON object a line."`
+	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
+}
+
+const description = `Routes Kafka records to sinks inside the jurisdiction of each record's user, and quarantines what it cannot decide.
+
+Exit codes: 0 yes, 1 the answer is no, 2 usage or configuration, 3 could not find out (network, disk).`
+
+func main() {
+	os.Exit(run(os.Args[1:], &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}))
+}
+
+// streams are the process's surroundings, handed to every subcommand.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	environ  []string // "NAME=value"
+}
+
+// run is the whole program but for the process around it; it returns the exit code.
+func run(args []string, s *streams) int {
+	var c cli
+	answered := false // by --help or --version
+	parser, err := newParser(&c, s, func(int) { answered = true })
+	if err != nil {
+		fmt.Fprintln(s.err, "demarc:", err)
+		return exitUsage
+	}
+	ctx, err := parser.Parse(args)
+	if answered {
+		return exitYes
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "demarc: %v\nRun `demarc --help` to see what there is.\n", err)
+		return exitUsage
+	}
+	err = ctx.Run(s, ctx.Model)
+	if err != nil && err.Error() != "" {
+		fmt.Fprintln(s.err, "demarc:", strings.ReplaceAll(err.Error(), "\n", "\ndemarc: "))
+	}
+	return exitCode(err)
+}
+
+func newParser(c *cli, s *streams, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("demarc"),
+		kong.Description(description),
+		kong.Writers(s.out, s.err),
+		kong.Exit(exit),
+		kong.Vars{"version": version()},
+		kong.ConfigureHelp(kong.HelpOptions{NoExpandSubcommands: true, WrapUpperBound: 100}),
+	)
+}

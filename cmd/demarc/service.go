@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/router"
+	"github.com/demarc/demarc/sinks"
+)
+
+// sink is what this package asks of a sink; the router asks the rest.
+type sink interface {
+	router.Sink
+	State() sinks.State
+}
+
+// service is one router with its sinks, wired from a policy and the settings. Nothing runs before start.
+type service struct {
+	policy  *classifier.Policy
+	config  *configuration
+	log     *slog.Logger
+	metrics *metrics.Set
+	source  credentials
+	sinks   []sink // in policy order
+	router  *router.Router
+}
+
+func newService(p *classifier.Policy, c *configuration, untilEnd bool, log *slog.Logger) (*service, error) {
+	s := &service{policy: p, config: c, log: log, metrics: metrics.NewSet()}
+	var err error
+	if s.source, err = c.Source.open(envPrefix); err != nil {
+		return nil, err
+	}
+	for i := range p.Sinks {
+		built, err := s.newSink(&p.Sinks[i])
+		if err != nil {
+			return nil, err
+		}
+		s.sinks = append(s.sinks, built)
+	}
+	var geo *router.Geo
+	if p.ReadsIP() {
+		if geo, err = router.OpenGeo(c.GeoDB, p.GeoMaxAge, time.Now(), log); err != nil {
+			return nil, usageError(fmt.Errorf("%w; the policy reads an address, so demarc does not start without a database: set DEMARC_GEO_DB to a good one", err))
+		}
+	}
+	start := kafka.FirstOffset
+	if c.Start == "latest" {
+		start = kafka.LastOffset
+	}
+	routed := make([]router.Sink, len(s.sinks))
+	for i, built := range s.sinks {
+		routed[i] = built
+	}
+	s.router, err = router.New(router.Config{
+		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, Start: start,
+		Dial: s.source.dial, SASL: s.source.sasl, ClientID: clientID, UntilEnd: untilEnd,
+		Lanes: c.Lanes, Window: c.Window, FetchBytes: int(c.FetchBytes), PartitionBytes: int(c.PartitionBytes),
+		Memory: int(c.Memory), MaxBatchBytes: int(c.MaxBatchBytes),
+		SessionTimeout: c.SessionTimeout, DrainLimit: c.DrainLimit, CommitInterval: c.CommitInterval,
+		Metrics: s.metrics, Log: log,
+	}, classifier.New(p), geo, routed)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("build router: %w", err))
+	}
+	return s, nil
+}
+
+// clientID is how brokers' logs and quotas name demarc's connections.
+const clientID = "demarc"
+
+func (s *service) newSink(p *classifier.Sink) (sink, error) {
+	if p.File != nil {
+		return sinks.NewFile(sinks.FileConfig{Name: p.Name, Dir: p.File.Dir, Metrics: s.metrics, Log: s.log}), nil
+	}
+	pins, err := readPins(p)
+	if err != nil {
+		return nil, err
+	}
+	conn := s.config.Sinks[p.Name]
+	prefix := sinkPrefix + sinkVariable(p.Name) + "_"
+	if len(pins.TLSSPKISHA256) > 0 && !conn.TLS {
+		return nil, usageError(fmt.Errorf("sink %s: the policy pins its TLS key, but TLS is off; set %sTLS=true", p.Name, prefix))
+	}
+	access, err := conn.open(prefix)
+	if err != nil {
+		return nil, err
+	}
+	return sinks.NewKafka(sinks.KafkaConfig{
+		Name: p.Name, Brokers: p.Kafka.Brokers, Topic: p.Kafka.Topic, Partitions: p.Kafka.Partitions,
+		Pins: pins, TLS: access.tls, SASL: access.sasl, ClientID: clientID, Metrics: s.metrics, Log: s.log,
+	}), nil
+}
+
+func readPins(p *classifier.Sink) (sinks.Pins, error) {
+	pins := sinks.Pins{ClusterID: p.Pins.ClusterID}
+	for _, text := range p.Pins.TLSSPKISHA256 {
+		pin, err := sinks.ParseSPKIPin(text)
+		if err != nil {
+			return pins, usageError(fmt.Errorf("sink %s: %w", p.Name, err))
+		}
+		pins.TLSSPKISHA256 = append(pins.TLSSPKISHA256, pin)
+	}
+	for _, text := range p.Pins.Addresses {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return pins, usageError(fmt.Errorf("sink %s: read address pin: %w", p.Name, err))
+		}
+		pins.Addresses = append(pins.Addresses, prefix)
+	}
+	return pins, nil
+}
+
+// openSinks proves every sink before the first record is read, all side by side, and reports all that fail. A
+// sink that is another place than its pins say stays stopped while the others work, as it would on a later
+// connection; any other fault, or no sink left, ends the start. A sink that is refused outweighs one that could
+// not be asked.
+func (s *service) openSinks(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	answers := make(chan error, len(s.sinks))
+	for i, built := range s.sinks {
+		go func() {
+			err := built.Open(ctx)
+			if err == nil {
+				s.log.Info("sink is open", "sink", s.policy.Sinks[i].Name, "place", place(&s.policy.Sinks[i]), "pins", describePins(&s.policy.Sinks[i]))
+			}
+			answers <- err
+		}()
+	}
+	var failed, stopped []error
+	code := exitUnknown
+	for range s.sinks {
+		err := <-answers
+		refused, ok := errors.AsType[*sinks.RefusedError](err)
+		switch {
+		case err == nil:
+		case ok && refused.Pinned():
+			stopped = append(stopped, err)
+		default:
+			failed = append(failed, err)
+			if ok {
+				code = exitUsage
+			}
+		}
+	}
+	if len(stopped) == len(s.sinks) {
+		code = exitUsage
+	} else if len(failed) == 0 {
+		return nil
+	}
+	return &exit{code: code, cause: errors.Join(append(failed, stopped...)...)}
+}
+
+// openTimeout is how long the source and all sinks may take to answer at the start.
+const openTimeout = 30 * time.Second
+
+// openSource makes sure that the source cluster can be reached and has the topics.
+func (s *service) openSource(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	transport := &kafka.Transport{Dial: s.source.dial, SASL: s.source.sasl, ClientID: clientID, MetadataTopics: s.config.Topics}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(s.config.Brokers...), Transport: transport}
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: s.config.Topics})
+	if err != nil {
+		return &exit{code: sourceCode(err), cause: fmt.Errorf("reach source %s: %w; look at DEMARC_BROKERS and its TLS and SASL settings", strings.Join(s.config.Brokers, ","), err)}
+	}
+	var faults []error
+	for _, t := range meta.Topics {
+		if t.Error != nil {
+			faults = append(faults, fmt.Errorf("source topic %s: %w; create it, or look at DEMARC_TOPICS and the ACLs of the topic", t.Name, t.Error))
+		}
+	}
+	if len(faults) > 0 {
+		return usageError(errors.Join(faults...))
+	}
+	return nil
+}
+
+// sourceCode tells a source that refuses demarc, or that demarc refuses, from one that could not be asked.
+func sourceCode(err error) int {
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	if certificate || errors.Is(err, kafka.SASLAuthenticationFailed) || errors.Is(err, kafka.UnsupportedSASLMechanism) {
+		return exitUsage
+	}
+	return exitUnknown
+}
+
+// close ends the sinks.
+func (s *service) close() error {
+	var failed []error
+	for i, built := range s.sinks {
+		if err := built.Close(); err != nil {
+			failed = append(failed, fmt.Errorf("close sink %s: %w", s.policy.Sinks[i].Name, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// ready is what /readyz answers: every sink takes batches and no partition holds.
+func (s *service) ready() readiness {
+	r := readiness{Ready: true}
+	for i, built := range s.sinks {
+		state := built.State()
+		name := s.policy.Sinks[i].Name
+		r.Sinks = append(r.Sinks, sinkState{Name: name, State: state.Status.String(), Reason: state.Err})
+		if state.Status != sinks.Ready {
+			r.Ready = false
+			r.Reasons = append(r.Reasons, "sink "+name+" is "+state.Status.String())
+		}
+	}
+	for source, err := range s.router.Stopped() {
+		r.Ready = false
+		r.Reasons = append(r.Reasons, fmt.Sprintf("partition %s holds: %v", source, err))
+	}
+	return r
+}
+
+// place says where a sink is, for the log.
+func place(p *classifier.Sink) string {
+	where := p.Location.Country.String() + "/" + p.Location.Region
+	if p.File != nil {
+		return where + " directory " + p.File.Dir
+	}
+	return where + " topic " + p.Kafka.Topic + " at " + strings.Join(p.Kafka.Brokers, ",")
+}
+
+// describePins says what a sink is recognised by.
+func describePins(p *classifier.Sink) string {
+	var parts []string
+	if p.Pins.ClusterID != "" {
+		parts = append(parts, "cluster_id="+p.Pins.ClusterID)
+	}
+	if len(p.Pins.TLSSPKISHA256) > 0 {
+		parts = append(parts, "tls_spki_sha256="+strings.Join(p.Pins.TLSSPKISHA256, ","))
+	}
+	if len(p.Pins.Addresses) > 0 {
+		parts = append(parts, "addresses="+strings.Join(p.Pins.Addresses, ","))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, " ")
+}
+
+// kafkaSinks names the sinks that have settings of their own.
+func kafkaSinks(p *classifier.Policy) []string {
+	names := []string{}
+	for i := range p.Sinks {
+		if p.Sinks[i].Kafka != nil {
+			names = append(names, p.Sinks[i].Name)
+		}
+	}
+	return names
+}
+
+// stopped is a partition that holds, as the exit code tells it.
+func (s *service) stopped(err error) error {
+	if err != nil && len(s.router.Stopped()) > 0 {
+		return &exit{code: exitNo, cause: err}
+	}
+	return err
+}
+
+// logTotals says what became of everything that was read.
+func (s *service) logTotals(message string) {
+	var consumed, delivered, quarantined, inFlight, control, absent int64
+	for _, a := range s.router.Accounts() {
+		consumed, delivered, quarantined = consumed+a.Consumed, delivered+a.Delivered, quarantined+a.Quarantined
+		inFlight, control, absent = inFlight+a.InFlight, control+a.Control, absent+a.Absent
+	}
+	s.log.Info(message, "consumed", consumed, "delivered", delivered, "quarantined", quarantined,
+		"in_flight", inFlight, "control", control, "absent", absent)
+}
