@@ -39,7 +39,7 @@ type settings struct {
 	FetchBytes     size          `env:"FETCH_BYTES" envDefault:"4MiB" min:"64KiB" max:"1GiB" help:"most bytes of one fetch response"`
 	PartitionBytes size          `env:"PARTITION_BYTES" envDefault:"1MiB" min:"16KiB" max:"1GiB" help:"most bytes of one partition in a fetch response; a larger batch still comes whole"`
 	MaxBatchBytes  size          `env:"MAX_BATCH_BYTES" envDefault:"64MiB" min:"1MiB" max:"1GiB" help:"most bytes that one batch may decompress to; a larger one stops its partition"`
-	CommitInterval time.Duration `env:"COMMIT_INTERVAL" envDefault:"250ms" min:"10ms" max:"1m" help:"how often offsets of settled records are committed"`
+	CommitInterval time.Duration `env:"COMMIT_INTERVAL" envDefault:"100ms" min:"10ms" max:"1m" help:"how often offsets of settled records are committed"`
 	SessionTimeout time.Duration `env:"SESSION_TIMEOUT" envDefault:"30s" min:"1s" max:"30m" help:"how long the group waits for a silent process before it gives its lanes away"`
 	DrainLimit     time.Duration `env:"DRAIN_LIMIT" envDefault:"10s" min:"1s" max:"30m" help:"how long a stop or a rebalance waits for batches in flight; shorter than the session timeout"`
 }

@@ -24,6 +24,7 @@ func (z *zstdDecoder) decompress(dst, src []byte, limit int) ([]byte, error) {
 	if z.dec == nil {
 		var err error
 		z.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
+			zstd.IgnoreChecksum(true), // the batch's CRC has been checked over the same bytes
 			zstd.WithDecoderMaxWindow(max(zstdMaxWindow, uint64(limit))))
 		if err != nil {
 			return dst, fmt.Errorf("make decoder: %w", err)
