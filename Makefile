@@ -23,7 +23,8 @@ fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	  $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg; done; done
 
-demo: build ; ./demarc demo
+# Without cgo: compiling libzstd takes longer than the demo.
+demo: ; CGO_ENABLED=0 $(GO) build -trimpath -o demarc ./cmd/demarc && ./demarc demo
 
 bench: build ; $(GO) run ./bench
 

@@ -149,9 +149,7 @@ func (g generator) policy() *Policy {
 	listed := Countries{}
 	for i := range n {
 		j := Jurisdiction{Name: "J" + strconv.Itoa(i), Verb: Verb(g.IntN(3)), Rest: i == rest}
-		for _, s := range g.Perm(len(p.Signals))[:1+g.IntN(len(p.Signals))] {
-			j.When = append(j.When, s)
-		}
+		j.When = g.Perm(len(p.Signals))[:1+g.IntN(len(p.Signals))]
 		if !j.Rest {
 			j.Countries = g.countries(1 + g.IntN(4))
 			listed = listed.Union(j.Countries)

@@ -187,15 +187,18 @@ func (t *table6) node(base uint64, shift int, value uint8, starts []rangeStart) 
 	}
 	switch {
 	case len(starts) == 0:
-		return node6(value)<<2 | node6Value
+		return valueNode(value)
 	case shift == 16:
 		t.fine = append(append(t.fine, rangeStart{uint128{hi: base}, value}), starts...)
-		return node6(geoSplit)<<2 | node6Value
+		return valueNode(geoSplit)
 	case shift < 48 && len(starts) <= maxRunStarts:
 		return t.run(base, value, starts)
 	}
 	return t.page(base, shift-8, value, starts)
 }
+
+// valueNode is a node of the kind node6Value, which is 0.
+func valueNode(value uint8) node6 { return node6(value) << 2 }
 
 // page makes an inner node whose children are prefixes of 64-shift bits.
 func (t *table6) page(base uint64, shift int, value uint8, starts []rangeStart) node6 {

@@ -94,7 +94,7 @@ func TestAppendJSON(t *testing.T) {
 }
 
 func FuzzFileNames(f *testing.F) {
-	for _, s := range []string{"events-0", "a-b-10", "-1", "a-01", "a--1", "..-0", "a/b-0", "00000000000000000000.log", "00000000000000000042.log.part"} {
+	for _, s := range []string{"events-0", "a-b-10", "-1", "a-01", "a--1", "..-0", "a/b-0", "00000000000000000000.log", "00000000000000000042.log.part", "+0000000000000000000.log"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -127,6 +127,7 @@ func FuzzRecovery(f *testing.F) {
 	f.Add(append(b.Bytes[:len(b.Bytes):len(b.Bytes)], next.Bytes...))
 	f.Add(append(b.Bytes[:len(b.Bytes):len(b.Bytes)], next.Bytes[:40]...))
 	f.Add(append(flip(b.Bytes, 65), next.Bytes...))
+	f.Add([]byte("00000000\x00\x00\x0010000\x02" + strings.Repeat("0", 72))) // torn, and longer than what replaces it
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		dir := t.TempDir()
 		unfinished(t, dir, "x")

@@ -32,15 +32,12 @@ func fileName(number int64, suffix string) string { return fmt.Sprintf("%020d%s"
 
 // parseFileName is the inverse of fileName; ok is false for any other name.
 func parseFileName(name string) (number int64, sealed, ok bool) {
-	digits, sealed := strings.CutSuffix(name, sealedSuffix)
-	if !sealed {
-		digits, ok = strings.CutSuffix(name, partSuffix)
-		if !ok {
-			return 0, false, false
-		}
+	suffix := partSuffix
+	if sealed = strings.HasSuffix(name, sealedSuffix); sealed {
+		suffix = sealedSuffix
 	}
-	number, err := strconv.ParseInt(digits, 10, 64)
-	return number, sealed, err == nil && len(digits) == 20 && number >= 0
+	number, err := strconv.ParseInt(strings.TrimSuffix(name, suffix), 10, 64)
+	return number, sealed, err == nil && number >= 0 && fileName(number, suffix) == name
 }
 
 func partitionDir(tp record.TopicPartition) string {
