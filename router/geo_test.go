@@ -12,6 +12,10 @@ import (
 
 	"github.com/maxmind/mmdbwriter"
 	"github.com/maxmind/mmdbwriter/mmdbtype"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/internal/record"
 )
 
 var geoEpoch = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -98,6 +102,41 @@ func TestGeoDatabaseIsReplacedByRenamingAndKeptWhenTheNewOneIsBad(t *testing.T) 
 	}
 	if s := g.snapshot(geoEpoch.Add(61 * 24 * time.Hour)); !s.Expired {
 		t.Error("not expired past max_age")
+	}
+}
+
+// TestOneSnapshotDecidesABatch: a database that is replaced while a chunk is on its way says nothing of it.
+func TestOneSnapshotDecidesABatch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "geo.mmdb")
+	geoFile(t, path, "US", geoEpoch)
+	log := slog.New(slog.DiscardHandler)
+	geo, err := OpenGeo(path, 0, time.Now(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, faults := classifier.Load("ip.yml", []byte(strings.Replace(testPolicy, "{header: account-country, as: alpha2}", "{header: ip, as: ip}", 1)))
+	if p == nil {
+		t.Fatal(faults)
+	}
+	b := newBench(t, 1)
+	b.sinks[us].refuse = func(stored) (record.Reason, bool) {
+		geoFile(t, path, "FR", geoEpoch.Add(time.Hour))
+		geo.look(time.Now())
+		return record.Refused, true
+	}
+	b.produce([]*kgo.Record{{Topic: "events", Headers: []kgo.RecordHeader{{Key: "ip", Value: []byte("81.2.69.1")}}}})
+	r, err := New(b.config(), classifier.New(p), geo, []Sink{b.sinks[us], b.sinks[eu], b.sinks[held]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.run(b.context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Accounts()[0].Outcomes[record.Outcome{Set: record.One(us), Reason: record.Refused, Sink: held}].Records; got != 1 {
+		t.Errorf("the refused record was decided by another snapshot: %+v", r.Accounts()[0].Outcomes)
+	}
+	if built := geo.Current().Built(); !built.Equal(geoEpoch.Add(time.Hour)) {
+		t.Error("the database was not replaced in between")
 	}
 }
 

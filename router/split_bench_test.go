@@ -45,59 +45,80 @@ func BenchmarkSplit(b *testing.B) {
 }
 
 func benchmarkSplit(b *testing.B, codec wire.Codec, run int) {
+	split := splitter(b, trafficBatch(b, codec, 800, run), 800)
+	b.ReportAllocs()
+	for b.Loop() {
+		split()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/800, "ns/record")
+}
+
+// splitter returns a function that splits one batch of records and gives the results back, as a sink would.
+func splitter(t testing.TB, raw []byte, records int64) func() {
+	t.Helper()
 	p, faults := classifier.Load("bench.yml", []byte(benchPolicy))
 	if p == nil {
-		b.Fatal(faults)
+		t.Fatal(faults)
 	}
 	geo, err := OpenGeo("", 0, time.Now(), nil)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	r, err := New(Config{}, classifier.New(p), geo, []Sink{newMemory(), newMemory(), newMemory(), newMemory()})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	w := r.newWorkspace()
-	defer w.close()
+	t.Cleanup(w.close)
 	r.workspaces <- w
-	raw := trafficBatch(b, codec, run)
 	tp := record.TopicPartition{Topic: "events"}
 	l := &lane{router: r, gen: &generation{}}
-	c := &chunk{p: &partition{tp: tp, account: newAccount(tp), lane: l}, to: 800, records: raw}
-	b.ReportAllocs()
-	for b.Loop() {
+	c := &chunk{p: &partition{tp: tp, account: newAccount(tp), lane: l}, to: records, records: raw}
+	return func() {
 		parts, _, err := l.split(c)
 		if err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		for i := range parts {
 			wire.Seal(parts[i].batch.Bytes, 1, 0, 0)
 			r.outputs.put(parts[i].batch.Bytes)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/800, "ns/record")
 }
 
-// trafficBatch is one batch of 800 generated events.
-func trafficBatch(b *testing.B, codec wire.Codec, run int) []byte {
-	b.Helper()
+// TestSplitAllocatesNothingPerRecord: what a chunk costs in allocations does not grow with its records.
+func TestSplitAllocatesNothingPerRecord(t *testing.T) {
+	few, many := splitter(t, trafficBatch(t, wire.LZ4, 80, 0), 80), splitter(t, trafficBatch(t, wire.LZ4, 800, 0), 800)
+	for range 5 { // buffers reach their size
+		few()
+		many()
+	}
+	a, b := testing.AllocsPerRun(20, few), testing.AllocsPerRun(20, many)
+	if b > a+10 {
+		t.Errorf("80 records cost %v allocations, 800 cost %v", a, b)
+	}
+}
+
+// trafficBatch is one batch of generated events.
+func trafficBatch(t testing.TB, codec wire.Codec, records int64, run int) []byte {
+	t.Helper()
 	var build wire.Builder
 	traffic := devbroker.Traffic{Seed: 7, Run: run}
-	for n := range int64(800) {
+	for n := range records {
 		rec, _ := traffic.Record(0, n)
 		headers := make([]record.Header, len(rec.Headers))
 		for i, h := range rec.Headers {
 			headers[i] = record.Header{Key: []byte(h.Key), Value: h.Value}
 		}
 		if err := build.AddWithHeaders(rec.Timestamp.UnixMilli(), tail(rec.Key, rec.Value), headers); err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 	}
 	comp := wire.NewCompressor()
 	defer comp.Close()
 	raw, err := build.Build(nil, codec, comp)
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	wire.SealAt(raw, 0)
 	return raw
