@@ -43,7 +43,7 @@ func openGeo(data []byte) (*Geo, error) {
 	}
 	g := &Geo{hash: sha256.Sum256(data), kind: db.Metadata.DatabaseType, built: db.Metadata.BuildTime().UTC()}
 	if otherMaxMindType(g.kind) {
-		return nil, fmt.Errorf("a %s database tells no countries; give a Country or City one", g.kind)
+		return nil, fmt.Errorf("a %q database tells no countries; give a Country or City one", g.kind)
 	}
 	if g.built.Unix() <= 0 || g.built.Year() > 9999 {
 		return nil, fmt.Errorf("build time %d is none; its age cannot be told", db.Metadata.BuildEpoch)
