@@ -30,8 +30,8 @@ type Want struct {
 
 // What a cases file may be at most.
 const (
-	maxCasesBytes = 16 << 20
-	maxCasesKeys  = 500_000
+	maxCasesBytes = 64 << 20
+	maxCasesKeys  = 2_000_000
 )
 
 // LoadCases reads a cases file. file is the name that faults and failures carry. It returns all faults at once, in
@@ -124,11 +124,11 @@ func (l *casesLoader) payload(fields map[string]member, name string) []byte {
 	return nil
 }
 
-// bytes reads a text, which may be empty, or null. A number, true and false must stand in quotes, so that every
-// reader of YAML reads the same bytes.
+// bytes reads a text, which may be empty, or null. A number is its text as the file writes it. true and false must
+// stand in quotes, so that every reader of YAML reads the same bytes.
 func (l *casesLoader) bytes(n node, what string) []byte {
 	switch n.kind {
-	case textNode:
+	case textNode, numberNode:
 		return []byte(n.text)
 	case nullNode:
 		if n.text != "" {
@@ -196,13 +196,7 @@ func (l *casesLoader) want(n node) Want {
 		return w
 	}
 	if m, ok := fields["jurisdictions"]; ok {
-		w.Jurisdictions = []string{}
-		if m.value.kind != listNode || len(m.value.items) > 0 { // none is a list like any other
-			names, _ := l.textList(m.value, "jurisdictions")
-			for _, name := range names {
-				w.Jurisdictions = append(w.Jurisdictions, name.text)
-			}
-		}
+		w.Jurisdictions = l.set(m.value)
 	}
 	if m, ok := fields["reason"]; ok {
 		w.Reason = l.reason(m.value)
@@ -218,6 +212,23 @@ func (l *casesLoader) want(n node) Want {
 		w.Sink, _ = l.text(m.value, "sink")
 	}
 	return w
+}
+
+// set reads a list of names, which may be empty, or the name of a set: "US+EEA", "none".
+func (l *casesLoader) set(n node) []string {
+	names := []string{}
+	switch {
+	case n.kind == textNode && n.text == record.Set(0).Join(nil):
+	case n.kind == textNode:
+		names = strings.Split(n.text, "+")
+	case n.kind == listNode && len(n.items) == 0:
+	default:
+		list, _ := l.textList(n, "jurisdictions")
+		for _, name := range list {
+			names = append(names, name.text)
+		}
+	}
+	return names
 }
 
 // reason reads one of the reasons that a policy can give; those of sinks are not among them.

@@ -64,6 +64,29 @@ func loadFile(t testing.TB, file string) *Policy {
 	return p
 }
 
+// TestLoadCasesReadsWhatPeopleWrite: a number is its text, and a set may be written by its name.
+func TestLoadCasesReadsWhatPeopleWrite(t *testing.T) {
+	cases, faults := LoadCases("f", []byte(`cases:
+- name: numbers
+  key: 42
+  value: 1.50
+  headers: {sim: 0310}
+  want: {jurisdictions: US+EEA}
+- name: none
+  want: {jurisdictions: none}
+`))
+	if len(faults) > 0 || len(cases) != 2 {
+		t.Fatalf("%v", faults)
+	}
+	r := cases[0].Record
+	if string(r.Key) != "42" || string(r.Value) != "1.50" || string(r.Headers[0].Value) != "0310" {
+		t.Errorf("record %q %q %q", r.Key, r.Value, r.Headers[0].Value)
+	}
+	if diff := cmp.Diff([][]string{{"US", "EEA"}, {}}, [][]string{cases[0].Want.Jurisdictions, cases[1].Want.Jurisdictions}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestLoadCasesRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"empty file", "", "f:1:1: cases file is empty: it needs cases"},
@@ -76,14 +99,14 @@ func TestLoadCasesRefuses(t *testing.T) {
 		{"empty want", "cases:\n- name: n\n  want: {}\n", "f:3:9: want is empty: fill it in or leave it out"},
 		{"unknown reason", "cases:\n- name: n\n  want: {reason: fine}\n", `f:3:18: reason is "fine", which no decision has: known are decided, overlap, no_signal, malformed, unknown_code, no_location, conflict, ambiguous, unreadable, geo_expired, no_route`},
 		{"reason of a sink", "cases:\n- name: n\n  want: {reason: refused}\n", `f:3:18: reason is "refused", which no decision has: known are decided, overlap, no_signal, malformed, unknown_code, no_location, conflict, ambiguous, unreadable, geo_expired, no_route`},
-		{"jurisdictions as text", "cases:\n- name: n\n  want: {jurisdictions: US}\n", `f:3:25: jurisdictions is "US": want a list`},
+		{"jurisdictions as a number", "cases:\n- name: n\n  want: {jurisdictions: 1}\n", `f:3:25: jurisdictions is the number 1: want a list`},
 		{"signal as null", "cases:\n- name: n\n  want: {signal: null}\n", `f:3:18: signal is null: want the name of a signal, or "" for none`},
 		{"key twice", "cases:\n- name: n\n  key: a\n  key_base64: YQ==\n  want: {sink: s}\n", "f:4:3: case has key and key_base64: write one of them"},
-		{"value as a number", "cases:\n- name: n\n  value: 1\n  want: {sink: s}\n", "f:3:10: value is the number 1, which is no text: write it in quotes"},
+		{"value as a truth", "cases:\n- name: n\n  value: true\n  want: {sink: s}\n", "f:3:10: value is true, which is no text: write it in quotes"},
 		{"value as a document", "cases:\n- name: n\n  value: {a: b}\n  want: {sink: s}\n", "f:3:10: value is a mapping: want text in quotes or null"},
 		{"value as nothing", "cases:\n- name: n\n  value:\n  want: {sink: s}\n", "f:3:3: value is nothing: write null or a text"},
 		{"base64 without padding", "cases:\n- name: n\n  value_base64: YQ\n  want: {sink: s}\n", `f:3:17: value_base64 is "YQ": want base64 in quotes, with padding`},
-		{"header as a number", "cases:\n- name: n\n  headers: {sim: 310}\n  want: {sink: s}\n", "f:3:18: header value is the number 310, which is no text: write it in quotes"},
+		{"header as a truth", "cases:\n- name: n\n  headers: {sim: false}\n  want: {sink: s}\n", "f:3:18: header value is false, which is no text: write it in quotes"},
 		{"header as one word", "cases:\n- name: n\n  headers: [a]\n  want: {sink: s}\n", `f:3:13: header is "a": want [NAME, VALUE]`},
 		{"headers as text", "cases:\n- name: n\n  headers: a\n  want: {sink: s}\n", `f:3:12: headers is "a": want NAME: VALUE pairs or a list of [NAME, VALUE]`},
 		{"header name null", "cases:\n- name: n\n  headers: [[null, a]]\n  want: {sink: s}\n", "f:3:14: header name is null: want text"},

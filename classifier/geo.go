@@ -181,7 +181,11 @@ func readCountry(network maxminddb.Result) (named bool, value uint8, err error) 
 	if err := network.DecodePath(&traits, "traits"); err != nil {
 		return false, 0, err
 	}
-	if code == nil || traits.IsAnycast {
+	anycast := traits.IsAnycast // in a flat file the field stands by itself
+	if err := network.DecodePath(&anycast, "is_anycast"); err != nil {
+		return false, 0, err
+	}
+	if code == nil || anycast {
 		return code != nil, geoNoLocation, nil
 	}
 	if c, ok := CountryByAlpha2(*code); ok {

@@ -154,6 +154,7 @@ func TestGeoAnswers(t *testing.T) {
 		"flat":                       {"country ipvAll", flat("DE"), "DE decided"},
 		"flat with a name":           {"acme_lite.mmdb", both, "AU decided"},
 		"Kosovo":                     {"GeoLite2-Country", nested("XK"), "XK decided"},
+		"anycast, flat":              {"flat", mmdbtype.Map{"country_code": mmdbtype.String("US"), "is_anycast": mmdbtype.Bool(true)}, "no_location"},
 		"anycast":                    {"GeoIP2-Country", anycast, "no_location"},
 		"registered only":            {"GeoIP2-Country", registered, "no_location"},
 		"represented only":           {"GeoIP2-Country", represented, "no_location"},

@@ -75,7 +75,7 @@ func (l *loader) readCountries(i int, fields map[string]member) {
 	l.listed = xk.Union(j.Countries)
 	if !ok {
 		l.countriesUnknown = true
-		places.storeInUnknown = true
+		places.storeInUnknown = j.Countries == (Countries{}) // what is left of the list is still held against sinks
 	}
 }
 

@@ -67,7 +67,11 @@ func (l *loader) readPlace(s *Sink, m member, fields map[string]member) {
 	unpinned, saysUnpinned := fields["unpinned"]
 	switch {
 	case isKafka && isFile:
-		l.fault(file.key.at, "%s has both kafka and file: want one place", what)
+		second := file.key.at
+		if kafka.key.at.after(second) {
+			second = kafka.key.at
+		}
+		l.fault(second, "%s has both kafka and file: want one place", what)
 	case !isKafka && !isFile:
 		l.fault(m.key.at, "%s has no place: write kafka or file", what)
 	}
@@ -132,10 +136,11 @@ func (l *loader) kafkaPlace(m member, what string) *KafkaPlace {
 	if f, ok := fields["brokers"]; ok {
 		brokers, _ := l.textList(f.value, "brokers of "+what)
 		for _, b := range brokers {
-			if !hostPort(b.text) {
+			broker, ok := hostPort(b.text)
+			if !ok {
 				l.fault(b.at, "broker %q of %s: want HOST:PORT", b.text, what)
 			}
-			place.Brokers = append(place.Brokers, b.text)
+			place.Brokers = append(place.Brokers, broker)
 		}
 	} else {
 		l.fault(m.key.at, "kafka of %s has no brokers: list them as HOST:PORT", what)
@@ -189,39 +194,48 @@ func (l *loader) pins(m member, what string) (Pins, map[string]member) {
 	if f, ok := fields["addresses"]; ok {
 		addresses, _ := l.textList(f.value, "addresses of "+what)
 		for _, a := range addresses {
-			if err := checkPrefix(a.text); err != nil {
+			prefix, err := addressPin(a.text)
+			if err != nil {
 				l.fault(a.at, "address %q of %s: %v", a.text, what, err)
 			}
-			pins.Addresses = append(pins.Addresses, a.text)
+			pins.Addresses = append(pins.Addresses, prefix)
 		}
 	}
 	return pins, fields
 }
 
-// checkPrefix wants a CIDR prefix whose bits past its length are zero.
-func checkPrefix(text string) error {
-	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
-		return fmt.Errorf("want a CIDR prefix, such as %s/%d for the one address", addr, addr.BitLen())
+// addressPin reads a CIDR prefix whose bits past its length are zero, or one address, which is a prefix of all its
+// bits.
+func addressPin(text string) (string, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" && !addr.Is4In6() {
+		return netip.PrefixFrom(addr, addr.BitLen()).String(), nil
 	}
 	prefix, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		return fmt.Errorf("want a CIDR prefix such as 10.0.0.0/8 or 2001:db8::/32")
+		return "", fmt.Errorf("want an address or a CIDR prefix such as 10.0.0.0/8 or 2001:db8::/32")
 	case prefix.Addr().Is4In6():
-		return fmt.Errorf("want an IPv4 prefix written as IPv4")
+		return "", fmt.Errorf("want an IPv4 prefix written as IPv4")
 	case prefix != prefix.Masked():
-		return fmt.Errorf("bits past the prefix length are set, did you mean %s?", prefix.Masked())
+		return "", fmt.Errorf("bits past the prefix length are set, did you mean %s?", prefix.Masked())
 	}
-	return nil
+	return prefix.String(), nil
 }
 
-func hostPort(broker string) bool {
+// kafkaPort is where brokers listen unless told otherwise, and what clients take where none is written.
+const kafkaPort = "9092"
+
+// hostPort is a broker with its port.
+func hostPort(broker string) (string, bool) {
 	host, port, err := net.SplitHostPort(broker)
+	if err != nil && !strings.Contains(broker, ":") {
+		host, port, err = broker, kafkaPort, nil
+	}
 	if err != nil || host == "" || strings.ContainsAny(host, " \t\r\n/@,") {
-		return false
+		return "", false
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0
+	return net.JoinHostPort(host, port), err == nil && n > 0
 }
 
 // topicName reports whether Kafka would take the name (org.apache.kafka.common.internals.Topic.validate).

@@ -429,3 +429,22 @@ func holdsWhatEvaluationNeeds(t *testing.T, p *Policy) {
 		}
 	}
 }
+
+// TestPlacesInFull: a broker gets Kafka's port, an address is a prefix of all its bits.
+func TestPlacesInFull(t *testing.T) {
+	text, err := os.ReadFile("testdata/policies/minimal.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := strings.NewReplacer("[us.example:9092]", "[us.example, '10.0.0.1', '[2001:db8::1]:19092']", "addresses: [10.0.0.0/8]", "addresses: [10.0.0.1, '2001:db8::1']")
+	p, faults := Load("minimal.yml", []byte(short.Replace(string(text))))
+	if p == nil {
+		t.Fatal(lines(faults))
+	}
+	if diff := cmp.Diff([]string{"us.example:9092", "10.0.0.1:9092", "[2001:db8::1]:19092"}, p.Sinks[0].Kafka.Brokers); diff != "" {
+		t.Errorf("brokers (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"10.0.0.1/32", "2001:db8::1/128"}, p.Sinks[0].Pins.Addresses); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+}

@@ -61,6 +61,8 @@ const (
 // pos is a place in the policy's text.
 type pos struct{ line, col int }
 
+func (p pos) after(q pos) bool { return p.line > q.line || p.line == q.line && p.col > q.col }
+
 // node is one YAML value, in the few shapes that a policy may have.
 type node struct {
 	kind    nodeKind
