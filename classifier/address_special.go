@@ -143,9 +143,3 @@ func (a uint128) next() uint128 {
 	lo, carry := bits.Add64(a.lo, 1, 0)
 	return uint128{a.hi + carry, lo}
 }
-
-// prev is a-1.
-func (a uint128) prev() uint128 {
-	lo, borrow := bits.Sub64(a.lo, 1, 0)
-	return uint128{a.hi - borrow, lo}
-}

@@ -2,10 +2,7 @@ package classifier
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"iter"
 	"net/netip"
 	"strings"
 	"time"
@@ -54,17 +51,7 @@ func openGeo(data []byte) (*Geo, error) {
 	if err := db.Verify(); err != nil {
 		return nil, fmt.Errorf("%w; the file is damaged, fetch it again", err)
 	}
-	ipv4 := ipv4Root(data, db.Metadata)
-	if sharesNodes(data, db.Metadata, ipv4) {
-		return nil, errors.New("its search tree reaches a node twice; the file is damaged, fetch it again")
-	}
-	var options []maxminddb.NetworksOption
-	if ipv4 >= db.Metadata.NodeCount {
-		// One record, or none, stands for all of IPv4. The walk would take every network with the same record
-		// for an alias of IPv4 and leave it out.
-		options = append(options, maxminddb.IncludeAliasedNetworks())
-	}
-	if err := g.fill(db.Networks(options...), db.Metadata.NodeCount); err != nil {
+	if err := g.fill(newGeoTree(db, data)); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -79,110 +66,48 @@ func otherMaxMindType(kind string) bool {
 	return !strings.Contains(kind, "Country") && !strings.Contains(kind, "City") && !strings.Contains(kind, "Enterprise")
 }
 
-// ipv4Root is what the record for ::/96 points to, under which a verified search tree has IPv4.
-func ipv4Root(data []byte, m maxminddb.Metadata) (node uint) {
-	if m.IPVersion == 4 {
-		return 0
-	}
-	for depth := 0; depth < 96 && node < m.NodeCount; depth++ {
-		node, _ = treeNode(data, node, m.RecordSize)
-	}
-	return node
-}
-
-// sharesNodes reports whether two records of a verified search tree point to one node. A few bytes of such a tree can
-// stand for 2^128 networks. Only the root of IPv4 may have aliases, and a walk does not enter those.
-func sharesNodes(data []byte, m maxminddb.Metadata, ipv4 uint) bool {
-	reached := make([]bool, m.NodeCount)
-	for node := range m.NodeCount {
-		left, right := treeNode(data, node, m.RecordSize)
-		for _, child := range [...]uint{left, right} {
-			if child >= m.NodeCount || child == ipv4 {
-				continue
-			}
-			if reached[child] {
-				return true
-			}
-			reached[child] = true
-		}
-	}
-	return false
-}
-
-// treeNode reads the two records of a node, of 24, 28 or 32 bits each. Of 28 bits, the highest four of both share the
-// byte in the middle.
-func treeNode(data []byte, node, recordSize uint) (left, right uint) {
-	b := data[node*recordSize/4:]
-	switch recordSize {
-	case 24:
-		return uint(b[0])<<16 | uint(b[1])<<8 | uint(b[2]), uint(b[3])<<16 | uint(b[4])<<8 | uint(b[5])
-	case 28:
-		left = uint(b[3]&0xf0)<<20 | uint(b[0])<<16 | uint(b[1])<<8 | uint(b[2])
-		return left, uint(b[3]&0x0f)<<24 | uint(b[4])<<16 | uint(b[5])<<8 | uint(b[6])
-	default:
-		return uint(binary.BigEndian.Uint32(b)), uint(binary.BigEndian.Uint32(b[4:]))
-	}
-}
-
-// fill makes the table of all networks, which come in ascending order, of a tree of that many nodes.
-func (g *Geo) fill(networks iter.Seq[maxminddb.Result], nodes uint) error {
+// fill makes the table of all networks of tree.
+func (g *Geo) fill(tree *geoTree) error {
 	// Most networks are merged or have no record: this is room for all starts of common databases, once.
-	v4 := rangeList{special: special.v4.ranges, starts: make([]rangeStart, 0, nodes/3)}
-	v6 := rangeList{special: special.v6.ranges, starts: make([]rangeStart, 0, nodes/3)}
-	read := map[uintptr]uint8{}
-	named := false
-	for network := range networks {
-		if err := network.Err(); err != nil {
-			return fmt.Errorf("read network: %w; the file is damaged, fetch it again", err)
-		}
-		value, ok := read[network.Offset()]
-		if !ok {
-			code, v, err := readCountry(network)
-			if err != nil {
-				return fmt.Errorf("read record of %s: %w", network.Prefix(), err)
-			}
-			named = named || code
-			value = v
-			read[network.Offset()] = v
-		}
-		r, is4 := prefixRange(network.Prefix())
-		switch {
-		case is4:
-			v4.add(r, value)
-		case r.first == uint128{} && !r.last.less(lastIPv4):
-			v4.add(addressRange{last: lastIPv4}, value) // a network of ::/96 or wider holds all of IPv4
-			v6.add(r, value)
-		default:
-			v6.add(r, value)
-		}
+	starts := make([]rangeStart, 0, tree.nodes/3)
+	starts, err := tree.walk(tree.ipv4, 96, tree.nodes, rangeList{special.v4.ranges, starts})
+	if err != nil {
+		return err
 	}
-	if !named && !strings.HasPrefix(g.kind, "GeoIP2-") && !strings.HasPrefix(g.kind, "GeoLite2-") {
+	g.ranges.v4 = newTable4(starts)
+	starts, err = tree.walk(tree.ipv6, 0, tree.ipv4, rangeList{special.v6.ranges, starts[:0]})
+	if err != nil {
+		return err
+	}
+	if err := tree.checkCutOff(); err != nil {
+		return err
+	}
+	if !tree.named && !strings.HasPrefix(g.kind, "GeoIP2-") && !strings.HasPrefix(g.kind, "GeoLite2-") {
 		return fmt.Errorf("no record of this %q database has country.iso_code or country_code", g.kind)
 	}
-	g.ranges.v4 = newTable4(v4.finish(lastIPv4))
-	g.ranges.v6 = newTable6(v6.finish(lastIPv6))
+	g.ranges.v6 = newTable6(starts)
 	return nil
 }
 
 // readCountry reads what a record says of a country; named is false if it has neither of the two fields that can
 // name one. An anycast address is in many places at once. The countries where an address is registered, or whose
 // embassy or army uses it, say nothing of where it is.
-func readCountry(network maxminddb.Result) (named bool, value uint8, err error) {
+func readCountry(found maxminddb.Result) (named bool, value uint8, err error) {
 	var code *string
-	if err := network.DecodePath(&code, "country_code"); err != nil {
+	if err := found.DecodePath(&code, "country_code"); err != nil {
 		return false, 0, err
 	}
 	if code == nil {
-		if err := network.DecodePath(&code, "country", "iso_code"); err != nil {
+		if err := found.DecodePath(&code, "country", "iso_code"); err != nil {
 			return false, 0, err
 		}
 	}
 	var traits geoip2.CountryTraits
-	if err := network.DecodePath(&traits, "traits"); err != nil {
+	if err := found.DecodePath(&traits, "traits"); err != nil {
 		return false, 0, err
 	}
 	anycast := traits.IsAnycast // in a flat file the field stands by itself
-	if err := network.DecodePath(&anycast, "is_anycast"); err != nil {
+	if err := found.DecodePath(&anycast, "is_anycast"); err != nil {
 		return false, 0, err
 	}
 	if code == nil || anycast {

@@ -12,10 +12,7 @@ const (
 	geoSplit       uint8 = 253 // only inside table6: look in its fine list
 )
 
-var (
-	lastIPv4 = uint128{lo: math.MaxUint32}
-	lastIPv6 = uint128{math.MaxUint64, math.MaxUint64}
-)
+var lastIPv6 = uint128{math.MaxUint64, math.MaxUint64}
 
 // geoTable is a geo database as sorted ranges. The search tree of the file has a level for each bit of an address, most
 // of them a cache miss; here a look-up takes one to four loads and a short search.
@@ -30,61 +27,33 @@ type rangeStart struct {
 	value uint8
 }
 
-// rangeList collects the networks of one address family in ascending order. What no network covers has no location,
-// and neither has a special block.
+// rangeList collects the networks of one address family. They come in ascending order and leave nothing out.
 type rangeList struct {
-	special []addressRange // those that may still come, sorted
+	special []addressRange // those that may still come, sorted; they have no location
 	starts  []rangeStart
-	last    uint128 // the last address that is covered, if starts is not empty
 }
 
 // add puts in r except for the special blocks inside it.
 func (l *rangeList) add(r addressRange, value uint8) {
-	for len(l.special) > 0 && l.special[0].last.less(r.first) {
-		l.special = l.special[1:]
-	}
-	for _, s := range l.special {
-		if r.last.less(s.first) {
-			break
-		}
+	for len(l.special) > 0 && !r.last.less(l.special[0].first) {
+		s := l.special[0]
 		if r.first.less(s.first) {
-			l.cover(addressRange{r.first, s.first.prev()}, value)
+			l.start(r.first, value)
 		}
+		l.start(s.first, geoNoLocation)
 		if !s.last.less(r.last) {
 			return
 		}
+		l.special = l.special[1:]
 		r.first = s.last.next()
 	}
-	l.cover(r, value)
-}
-
-func (l *rangeList) cover(r addressRange, value uint8) {
-	free := uint128{}
-	if len(l.starts) > 0 {
-		free = l.last.next()
-	}
-	if free != r.first {
-		l.start(free, geoNoLocation)
-	}
 	l.start(r.first, value)
-	l.last = r.last
 }
 
 func (l *rangeList) start(at uint128, value uint8) {
 	if n := len(l.starts); n == 0 || l.starts[n-1].value != value {
 		l.starts = append(l.starts, rangeStart{at, value})
 	}
-}
-
-// finish covers the rest of the family, whose last address is given, and returns all starts; the first is at 0.
-func (l *rangeList) finish(last uint128) []rangeStart {
-	switch {
-	case len(l.starts) == 0:
-		l.start(uint128{}, geoNoLocation)
-	case l.last != last:
-		l.start(l.last.next(), geoNoLocation)
-	}
-	return l.starts
 }
 
 // table4 holds the ranges of IPv4 as entries. Those of one /16 are [first[n], first[n+1]), by the last 16 bits of their
@@ -208,10 +177,12 @@ func (t *table6) page(base uint64, shift int, value uint8, starts []rangeStart) 
 		for n < len(starts) && starts[n].at.hi>>shift&0xff == i {
 			n++
 		}
-		children[i] = t.node(base|i<<shift, shift, value, starts[:n])
-		if n > 0 {
-			value = starts[n-1].value
+		if n == 0 {
+			children[i] = valueNode(value) // most are this
+			continue
 		}
+		children[i] = t.node(base|i<<shift, shift, value, starts[:n])
+		value = starts[n-1].value
 		starts = starts[n:]
 	}
 	t.pages = append(t.pages, children)

@@ -40,6 +40,7 @@ func TestOpenGeoRefuses(t *testing.T) {
 		"compressed":                {embeddedGeo, "uncompressed?"},
 		"metadata only":             {whole[marker:], "open geo database: "},
 		"damaged separator":         {separator, "damaged"},
+		"node cut off":              {cutOffNode(makeGeo(t, "GeoLite2-Country", append(country, madeNetwork{"8000::/3", nested("US")}))), "reaches a node twice"},
 		"subtrees shared":           {sharedSubtrees(whole[marker:]), "reaches a node twice"},
 		"tells networks":            {makeGeo(t, "GeoLite2-ASN", []madeNetwork{{"1.0.0.0/24", mmdbtype.Map{"autonomous_system_number": mmdbtype.Uint32(13335)}}}), `"GeoLite2-ASN" database tells no countries`},
 		"tells anonymizers":         {makeGeo(t, "GeoIP2-Anonymous-IP", []madeNetwork{{"1.0.0.0/24", nested("AU")}}), `"GeoIP2-Anonymous-IP" database tells no countries`},
@@ -66,6 +67,13 @@ func TestOpenGeoRefuses(t *testing.T) {
 // withoutEpoch sets the build time 0x01020304 of a database to 0.
 func withoutEpoch(data []byte) []byte {
 	return bytes.Replace(data, []byte{1, 2, 3, 4}, make([]byte, 4), 1)
+}
+
+// cutOffNode leads the way to the second half of all addresses past its first node, so that a /3 becomes a /2.
+func cutOffNode(data []byte) []byte {
+	half := int(data[3])<<16 | int(data[4])<<8 | int(data[5])
+	copy(data[3:6], data[6*half:])
+	return data
 }
 
 // sharedSubtrees is a database whose hundred nodes make 2^100 networks, with the metadata of another.
