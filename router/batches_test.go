@@ -153,3 +153,31 @@ func TestLogAppendTimeBecomesTheRecordsTimestamp(t *testing.T) {
 		t.Errorf("%d batches of append time passed through", n)
 	}
 }
+
+func TestDamageLeavesWhatIsInFlightBeforeItAlone(t *testing.T) {
+	b := newBench(t, 1)
+	for i := range 6 {
+		b.produceToAll(1, i)
+	}
+	b.sinks[us].setDown(true)
+	b.serveBatchesAt(map[int64][]byte{
+		0: rawBatch(t, 0, 3, wire.None, nil),
+		3: shortRecord(rawBatch(t, 3, 1, wire.None, nil)),
+	})
+	r := b.router(b.config())
+	done := make(chan error)
+	go func() { done <- r.Run(b.context()) }()
+	b.sinks[us].until(t, "the records before the damage", func(m *memory) bool { return len(m.waiting) == 1 })
+	waitFor(t, "the partition to stop", func() bool { return len(r.Stopped()) == 1 && r.Accounts()[0].InFlight == 3 })
+	b.sinks[us].setDown(false)
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "partition events/0 stopped") {
+		t.Fatalf("Run = %v", err)
+	}
+	checkAccounts(t, r, 0)
+	if a := r.Accounts()[0]; a.Delivered != 3 || a.Position != 3 {
+		t.Errorf("account %+v: the sink acknowledged 3 records before the damage", a)
+	}
+	if at := b.committed()[0]; at != 3 {
+		t.Errorf("committed %d, want 3: all before the damage is delivered", at)
+	}
+}

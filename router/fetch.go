@@ -30,7 +30,7 @@ type partition struct {
 
 	halted atomic.Pointer[error] // why nothing more is fetched
 	held   atomic.Pointer[error] // why a chunk can never be delivered: none after it may settle
-	broken atomic.Bool           // a chunk was given up: none after it may settle
+	broken bool                  // the lane's own: a chunk cannot be read, so the sinks get none after it
 
 	// The rest belongs to the fetcher, under its lock.
 	leader    int32
@@ -39,7 +39,7 @@ type partition struct {
 	waiting   int           // of those: delivered, or never to be, and waiting for the one before
 	busy      bool          // part of a request under way
 	notBefore time.Time     // backs off until then
-	last      chan struct{} // closed when the newest chunk has finished
+	last      *fate         // of the newest chunk
 }
 
 func (p *partition) halt() error {
@@ -76,10 +76,19 @@ type chunk struct {
 	buffer   *fetchBuffer
 	snapshot classifier.Snapshot // what all its records are decided by
 
-	turn       <-chan struct{} // closed when the chunk before has finished
-	done       chan struct{}   // closed when this one has
-	handedOver chan struct{}   // closed when the sinks have this one's batches in their order
+	before     *fate // of the chunk before it in its partition
+	fate       *fate
+	handedOver chan struct{} // closed when the sinks have this one's batches in their order
 }
+
+// fate is what became of a chunk. A chunk that is given up takes along all that follow it in its partition, and
+// none that came before.
+type fate struct {
+	known   chan struct{} // closed when the chunk has finished
+	givenUp bool          // to be read after that
+}
+
+func newFate() *fate { return &fate{known: make(chan struct{})} }
 
 // fetchBuffer holds one fetch response for the chunks that borrow from it.
 type fetchBuffer struct {
@@ -293,14 +302,14 @@ func (f *fetcher) fetch(ctx context.Context, broker int32, claimed []*partition,
 	defer shared.release()
 	for i := range res.Partitions {
 		got := &res.Partitions[i]
-		f.receive(ctx, claimed[got.Request], got, shared)
+		f.receive(claimed[got.Request], got, shared)
 	}
 	f.unclaim(claimed, time.Time{}) // also those that the response left out
 	return nil
 }
 
 // receive hands one partition's batches to its lane.
-func (f *fetcher) receive(ctx context.Context, p *partition, got *wire.FetchedPartition, shared *fetchBuffer) {
+func (f *fetcher) receive(p *partition, got *wire.FetchedPartition, shared *fetchBuffer) {
 	if code := kafka.Error(got.Error); code != 0 {
 		f.refused(p, code)
 		return
@@ -319,17 +328,13 @@ func (f *fetcher) receive(ctx context.Context, p *partition, got *wire.FetchedPa
 	}
 	c.buffer = shared
 	shared.users.Add(1)
-	c.turn, p.last = p.last, c.done
+	c.before, p.last = p.last, c.fate
 	p.next = c.to
 	p.inFlight++
 	p.busy = false
 	f.mu.Unlock()
 	p.account.consume(c.to - c.from)
-	select {
-	case p.lane.in <- c:
-	case <-ctx.Done():
-		f.drop(c)
-	}
+	p.lane.in <- c // has room: see lane.in
 }
 
 // cut walks over the headers of the batches that arrived whole and makes them one chunk; nil if there is none.
@@ -358,7 +363,7 @@ func (f *fetcher) cut(p *partition, got *wire.FetchedPartition) (*chunk, error) 
 	return &chunk{
 		p: p, from: p.next, to: next, records: got.Records[:len(got.Records)-len(rest)],
 		aborted: append([]wire.AbortedTxn(nil), got.Aborted...),
-		done:    make(chan struct{}), handedOver: make(chan struct{}),
+		fate:    newFate(), handedOver: make(chan struct{}),
 	}, nil
 }
 
@@ -415,10 +420,10 @@ func (f *fetcher) await(p *partition, turn <-chan struct{}) {
 
 // drop gives up a chunk that no lane took.
 func (f *fetcher) drop(c *chunk) {
-	c.p.broken.Store(true)
+	c.fate.givenUp = true
 	c.buffer.release()
 	c.p.account.abandon(c.to - c.from)
-	close(c.done)
+	close(c.fate.known)
 	f.finished(c.p)
 }
 

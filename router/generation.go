@@ -47,7 +47,7 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	for _, tp := range slices.SortedFunc(maps.Keys(starts), compareTP) {
 		p := &partition{
 			tp: tp, lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
-			next: starts[tp], end: noEnd, leader: -1, last: closedChan(),
+			next: starts[tp], end: noEnd, leader: -1, last: nothingBefore(),
 		}
 		if r.ends != nil {
 			p.end = r.ends[tp] // a partition that appeared after the start has no end to reach: 0
@@ -58,10 +58,11 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	return g, nil
 }
 
-func closedChan() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
+// nothingBefore is what the first chunk of a partition follows.
+func nothingBefore() *fate {
+	f := newFate()
+	close(f.known)
+	return f
 }
 
 func compareTP(a, b record.TopicPartition) int {

@@ -421,18 +421,22 @@ func (b *bench) failFetches(code kafka.Error, n int) {
 }
 
 // serveBatches makes fetches of events/0 at offset 0 answer raw batches instead of what the cluster holds.
-func (b *bench) serveBatches(raw []byte) {
+func (b *bench) serveBatches(raw []byte) { b.serveBatchesAt(map[int64][]byte{0: raw}) }
+
+// serveBatchesAt is serveBatches for several offsets to fetch from.
+func (b *bench) serveBatchesAt(raw map[int64][]byte) {
 	b.cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		b.cluster.KeepControl()
 		req := request.(*kmsg.FetchRequest)
-		if len(req.Topics) != 1 || len(req.Topics[0].Partitions) != 1 || req.Topics[0].Partitions[0].FetchOffset != 0 {
+		if len(req.Topics) != 1 || len(req.Topics[0].Partitions) != 1 || raw[req.Topics[0].Partitions[0].FetchOffset] == nil {
 			return nil, nil, false
 		}
 		res := req.ResponseKind().(*kmsg.FetchResponse)
 		rt := kmsg.NewFetchResponseTopic()
 		rt.Topic = req.Topics[0].Topic
 		rp := kmsg.NewFetchResponseTopicPartition()
-		rp.HighWatermark, rp.LastStableOffset, rp.RecordBatches = 100, 100, raw
+		rp.HighWatermark, rp.LastStableOffset = 100, 100
+		rp.RecordBatches = raw[req.Topics[0].Partitions[0].FetchOffset]
 		rt.Partitions = append(rt.Partitions, rp)
 		res.Topics = append(res.Topics, rt)
 		return res, nil, true

@@ -59,14 +59,15 @@ func (l *lane) dropQueued() {
 // process carries one chunk from fetched bytes to a committed position.
 func (l *lane) process(ctx context.Context, c *chunk) {
 	defer l.gen.fetcher.finished(c.p)
-	defer close(c.done)
+	defer close(c.fate.known)
 
 	parts, booked, err := l.split(c) // extract, decide, split
 	c.buffer.release()
 	if err != nil {
+		c.p.broken = true
 		l.gen.fetcher.stopPartition(c.p, err)
 	}
-	if err != nil || c.p.broken.Load() {
+	if c.p.broken {
 		close(c.handedOver)
 		l.abandon(c)
 		return
@@ -82,8 +83,8 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
 		l.gen.fetcher.hold(ctx, c.p, err)
 	}
-	l.gen.fetcher.await(c.p, c.turn) // what lies below this chunk has settled or was given up
-	if err != nil || c.p.broken.Load() {
+	l.gen.fetcher.await(c.p, c.before.known) // what lies below this chunk has settled or was given up
+	if err != nil || c.before.givenUp {
 		l.abandon(c)
 		return
 	}
@@ -163,7 +164,7 @@ func (l *lane) commit(p position) { l.gen.commits.advance(p) }
 // partition may settle after it, whatever its sinks have said: its commit would pass over this one. Whoever owns
 // the partition next begins at the committed offset.
 func (l *lane) abandon(c *chunk) {
-	c.p.broken.Store(true)
+	c.fate.givenUp = true
 	c.p.account.abandon(c.to - c.from)
 }
 
