@@ -34,12 +34,12 @@ type partition struct {
 
 	// The rest belongs to the fetcher, under its lock.
 	leader    int32
-	next      int64         // the offset to fetch
-	inFlight  int           // chunks handed to the lane and not finished
-	waiting   int           // of those: delivered, or never to be, and waiting for the one before
-	busy      bool          // part of a request under way
-	notBefore time.Time     // backs off until then
-	last      *fate         // of the newest chunk
+	next      int64     // the offset to fetch
+	inFlight  int       // chunks handed to the lane and not finished
+	waiting   int       // of those: delivered, or never to be, and waiting for the one before
+	busy      bool      // part of a request under way
+	notBefore time.Time // backs off until then
+	last      *fate     // of the newest chunk
 }
 
 func (p *partition) halt() error {
@@ -349,7 +349,8 @@ func (f *fetcher) cut(p *partition, got *wire.FetchedPartition) (*chunk, error) 
 		if err != nil {
 			return nil, fmt.Errorf("read batch after offset %d: %w", next, err)
 		}
-		if b.BaseOffset() >= p.end {
+		if b.BaseOffset() >= p.end { // the end may lie in a hole that compaction has left: nothing is there up to it
+			next = max(next, p.end)
 			break
 		}
 		if after := b.LastOffset() + 1; after > next {
