@@ -1,8 +1,11 @@
 package router
 
 import (
+	"context"
 	"slices"
 	"testing"
+
+	"github.com/segmentio/kafka-go"
 
 	"github.com/demarc/demarc/internal/wire"
 )
@@ -33,5 +36,36 @@ func TestUntilEndReachesAnEndInsideACompactedRange(t *testing.T) {
 				t.Errorf("committed %d", at)
 			}
 		})
+	}
+}
+
+func TestStartLatestLosesNothingWhenTheFirstRecordsCouldNotBeDelivered(t *testing.T) {
+	b := newBench(t, 1)
+	for i := range 5 {
+		b.produceToAll(1, i)
+	}
+	b.sinks[us].setDown(true)
+	cfg := b.config()
+	cfg.UntilEnd, cfg.Start = false, kafka.LastOffset
+	ctx, cancel := context.WithCancel(b.context())
+	r := b.router(cfg)
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	waitFor(t, "its partition", func() bool { return r.stats.assigned() == 1 })
+	for i := 5; i < 8; i++ {
+		b.produceToAll(1, i)
+	}
+	b.sinks[us].until(t, "a record at the sink that is down", func(m *memory) bool { return len(m.waiting) > 0 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	b.sinks[us].setDown(false)
+	cfg.UntilEnd = true
+	if err := b.run(b.context(), b.router(cfg)); err != nil {
+		t.Fatal(err)
+	}
+	if got := keys(b.sinks[us].snapshot(), 0); !slices.Equal(got, []string{"0/5", "0/6", "0/7"}) {
+		t.Errorf("the sink holds %v", got)
 	}
 }

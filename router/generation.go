@@ -29,12 +29,16 @@ func (g *generation) live(ctx context.Context) error { return g.vitality.live(ct
 
 // newGeneration lays out the assigned partitions in lanes and finds where each begins.
 func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*generation, error) {
-	starts, err := r.startOffsets(ctx, group.Assignments)
+	starts, found, err := r.startOffsets(ctx, group.Assignments)
 	if err != nil {
 		return nil, err
 	}
 	g := &generation{router: r, group: group, lanes: map[int]*lane{}}
-	g.commits = newCommits(group.CommitOffsets, starts)
+	g.commits = newCommits(group.CommitOffsets, starts, found...)
+	// Not committed, "latest" is another offset for the next owner, beyond what this one could not deliver.
+	if err := g.commits.flush(); err != nil {
+		return nil, fmt.Errorf("commit where to begin: %w", err)
+	}
 	g.vitality = newVitality(r.cfg.SessionTimeout/2, time.Now(), g.commits.confirm)
 	g.fetcher = r.newFetcher(len(starts))
 	perLane := map[int]int{}
@@ -199,8 +203,13 @@ type commits struct {
 	pending map[record.TopicPartition]bool // newest has not been sent
 }
 
-func newCommits(send func(map[string]map[int]int64) error, starts map[record.TopicPartition]int64) *commits {
-	return &commits{send: send, newest: maps.Clone(starts), pending: map[record.TopicPartition]bool{}}
+// newCommits begins at starts, of which the group does not know those that found lists.
+func newCommits(send func(map[string]map[int]int64) error, starts map[record.TopicPartition]int64, found ...record.TopicPartition) *commits {
+	c := &commits{send: send, newest: maps.Clone(starts), pending: map[record.TopicPartition]bool{}}
+	for _, tp := range found {
+		c.pending[tp] = true
+	}
+	return c
 }
 
 func (c *commits) advance(p position) {
@@ -262,25 +271,24 @@ func (c *commits) offsets(list []record.TopicPartition) map[string]map[int]int64
 }
 
 // startOffsets turns the group's committed offsets into offsets to fetch. A partition without one begins where
-// Config.Start says.
-func (r *Router) startOffsets(ctx context.Context, assigned map[string][]kafka.PartitionAssignment) (map[record.TopicPartition]int64, error) {
-	starts := map[record.TopicPartition]int64{}
-	var ask []record.TopicPartition
+// Config.Start says; found lists those.
+func (r *Router) startOffsets(ctx context.Context, assigned map[string][]kafka.PartitionAssignment) (starts map[record.TopicPartition]int64, found []record.TopicPartition, err error) {
+	starts = map[record.TopicPartition]int64{}
 	for topic, partitions := range assigned {
 		for _, p := range partitions {
 			tp := record.TopicPartition{Topic: topic, Partition: int32(p.ID)}
 			starts[tp] = p.Offset
 			if p.Offset < 0 {
-				ask = append(ask, tp)
+				found = append(found, tp)
 			}
 		}
 	}
-	listed, err := r.listOffsets(ctx, ask, r.cfg.Start)
+	listed, err := r.listOffsets(ctx, found, r.cfg.Start)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	maps.Copy(starts, listed)
-	return starts, nil
+	return starts, found, nil
 }
 
 // listOffsets asks for the first or the last stable offset of partitions.
