@@ -3,9 +3,11 @@ package router
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/demarc/demarc/internal/wire"
 )
@@ -68,4 +70,48 @@ func TestStartLatestLosesNothingWhenTheFirstRecordsCouldNotBeDelivered(t *testin
 	if got := keys(b.sinks[us].snapshot(), 0); !slices.Equal(got, []string{"0/5", "0/6", "0/7"}) {
 		t.Errorf("the sink holds %v", got)
 	}
+}
+
+func TestGenerationThatCannotBeginTriesAgainWithoutARebalance(t *testing.T) {
+	b := newBench(t, 1)
+	b.produce(mixed(0, 8))
+	var joins atomic.Int32
+	b.cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		joins.Add(1)
+		return nil, nil, false
+	})
+	failures := 0
+	b.cluster.ControlKey(int16(kmsg.ListOffsets), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		req := request.(*kmsg.ListOffsetsRequest)
+		const earliest = -2
+		if failures == 2 || req.Topics[0].Partitions[0].Timestamp != earliest {
+			return nil, nil, false
+		}
+		failures++
+		return answerListOffsets(req, kafka.LeaderNotAvailable, -1), nil, true
+	})
+	r := b.router(b.config())
+	if err := b.run(b.context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got := metric(r, "demarc_generations_total"); got != 1 {
+		t.Errorf("%d generations, want 1", got)
+	}
+	if n := joins.Load(); n > 2 { // the first one may be sent back for a member id
+		t.Errorf("joined the group %d times: each disturbs all members", n)
+	}
+}
+
+// answerListOffsets answers for the one partition that a request of kafka-go asks for.
+func answerListOffsets(req *kmsg.ListOffsetsRequest, code kafka.Error, offset int64) kmsg.Response {
+	res := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+	rt := kmsg.NewListOffsetsResponseTopic()
+	rt.Topic = req.Topics[0].Topic
+	rp := kmsg.NewListOffsetsResponseTopicPartition()
+	rp.Partition, rp.ErrorCode, rp.Offset = req.Topics[0].Partitions[0].Partition, int16(code), offset
+	rt.Partitions = append(rt.Partitions, rp)
+	res.Topics = append(res.Topics, rt)
+	return res
 }

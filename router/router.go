@@ -209,9 +209,7 @@ func (r *Router) generations(ctx context.Context, group *kafka.ConsumerGroup) er
 }
 
 func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) (complete bool, halted []error, err error) {
-	starting, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	g, err := r.newGeneration(starting, group)
+	g, err := r.begin(ctx, over, group)
 	if err != nil {
 		return false, nil, fmt.Errorf("begin generation %d: %w", group.ID, err)
 	}
@@ -225,6 +223,26 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	r.log.Info("assigned", "group", r.cfg.Group, "generation", group.ID, "partitions", len(g.fetcher.parts), "lanes", owned)
 	complete, err = g.run(over.Done(), ctx.Done())
 	return complete, g.halted(), err
+}
+
+// begin tries until a generation can begin: joining again would disturb all members of the group, which a
+// partition of ours without a leader does not concern.
+func (r *Router) begin(ctx, over context.Context, group *kafka.Generation) (*generation, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(over, cancel)()
+	for failures := 0; ; failures++ {
+		g, err := r.newGeneration(ctx, group)
+		if err == nil || generationOver(err) {
+			return g, err
+		}
+		r.log.Warn("generation cannot begin, trying again", "generation", group.ID, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(backoff(failures)):
+		}
+	}
 }
 
 // findEnds notes the last stable offset of every source partition.
