@@ -2,7 +2,9 @@ package router
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -69,6 +71,29 @@ func TestStartLatestLosesNothingWhenTheFirstRecordsCouldNotBeDelivered(t *testin
 	}
 	if got := keys(b.sinks[us].snapshot(), 0); !slices.Equal(got, []string{"0/5", "0/6", "0/7"}) {
 		t.Errorf("the sink holds %v", got)
+	}
+}
+
+func TestUntilEndStopsAtAnOffsetBeyondTheLog(t *testing.T) {
+	b := newBench(t, 1)
+	b.produce(mixed(0, 8))
+	b.commit(0, 100) // as after the topic was created anew
+	err := b.run(b.context(), b.router(b.config()))
+	if !errors.Is(err, kafka.OffsetOutOfRange) || !strings.Contains(err.Error(), "partition events/0 stopped") {
+		t.Fatalf("Run = %v: 8 records were not delivered", err)
+	}
+}
+
+func TestUntilEndAcceptsAnOffsetBeyondTheEndsThatItSaw(t *testing.T) {
+	b := newBench(t, 1)
+	b.produce(mixed(0, 8))
+	b.commit(0, 8)
+	b.cluster.ControlKey(int16(kmsg.ListOffsets), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		req := request.(*kmsg.ListOffsetsRequest)
+		return answerListOffsets(req, 0, 3), nil, true // another member went on to 8 since
+	})
+	if err := b.run(b.context(), b.router(b.config())); err != nil {
+		t.Fatal(err)
 	}
 }
 

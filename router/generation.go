@@ -33,6 +33,10 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	if err != nil {
 		return nil, err
 	}
+	ends, err := r.endsFor(ctx, starts)
+	if err != nil {
+		return nil, err
+	}
 	g := &generation{router: r, group: group, lanes: map[int]*lane{}}
 	g.commits = newCommits(group.CommitOffsets, starts, found...)
 	// Not committed, "latest" is another offset for the next owner, beyond what this one could not deliver.
@@ -53,8 +57,8 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 			tp: tp, lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
 			next: starts[tp], end: noEnd, leader: -1, last: nothingBefore(),
 		}
-		if r.ends != nil {
-			p.end = r.ends[tp] // a partition that appeared after the start has no end to reach: 0
+		if ends != nil {
+			p.end = ends[tp] // a partition that appeared after the start has no end to reach: 0
 		}
 		p.account.begin(p.next)
 		g.fetcher.parts = append(g.fetcher.parts, p)
@@ -289,6 +293,32 @@ func (r *Router) startOffsets(ctx context.Context, assigned map[string][]kafka.P
 	}
 	maps.Copy(starts, listed)
 	return starts, found, nil
+}
+
+// endsFor is how far partitions that begin at starts are read; nil for ever. One that begins beyond the end that
+// was seen at the start has been read further by another member since. Or its log is not the one that the
+// offset was committed for: then one fetch is due, which the broker answers with why it cannot go on.
+func (r *Router) endsFor(ctx context.Context, starts map[record.TopicPartition]int64) (map[record.TopicPartition]int64, error) {
+	if r.ends == nil {
+		return nil, nil
+	}
+	ends := maps.Clone(r.ends)
+	var beyond []record.TopicPartition
+	for tp, start := range starts {
+		if end, ok := ends[tp]; ok && start > end {
+			beyond = append(beyond, tp)
+		}
+	}
+	now, err := r.listOffsets(ctx, beyond, kafka.LastOffset)
+	if err != nil {
+		return nil, err
+	}
+	for tp, end := range now {
+		if starts[tp] > end {
+			ends[tp] = starts[tp] + 1
+		}
+	}
+	return ends, nil
 }
 
 // listOffsets asks for the first or the last stable offset of partitions.
