@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,7 +174,7 @@ func (f *fetcher) refreshLeaders(ctx context.Context) (fresh []int32) {
 	defer f.mu.Unlock()
 	for _, p := range f.parts {
 		id, ok := leaders[p.tp]
-		if !ok || p.busy {
+		if !ok {
 			continue
 		}
 		p.leader = id
@@ -303,8 +304,10 @@ func (f *fetcher) fetch(ctx context.Context, broker int32, claimed []*partition,
 	for i := range res.Partitions {
 		got := &res.Partitions[i]
 		f.receive(claimed[got.Request], got, shared)
+		claimed[got.Request] = nil // it may be part of another request by now
 	}
-	f.unclaim(claimed, time.Time{}) // also those that the response left out
+	left := slices.DeleteFunc(claimed, func(p *partition) bool { return p == nil })
+	f.unclaim(left, time.Time{}) // the response left them out
 	return nil
 }
 
