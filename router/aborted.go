@@ -12,7 +12,7 @@ import (
 // from one chunk to the next.
 type abortedFilter struct {
 	pending []wire.AbortedTxn // by first offset
-	active  []int64           // producer ids
+	active  []int64           // producer ids, each once: one abort marker ends all that was aborted of a producer
 }
 
 func (f *abortedFilter) reset(aborted []wire.AbortedTxn) {
@@ -23,7 +23,9 @@ func (f *abortedFilter) reset(aborted []wire.AbortedTxn) {
 // reach is called before a batch that ends at lastOffset is read.
 func (f *abortedFilter) reach(lastOffset int64) {
 	for len(f.pending) > 0 && f.pending[0].FirstOffset <= lastOffset {
-		f.active = append(f.active, f.pending[0].ProducerID)
+		if id := f.pending[0].ProducerID; !f.has(id) {
+			f.active = append(f.active, id)
+		}
 		f.pending = f.pending[1:]
 	}
 }

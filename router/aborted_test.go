@@ -30,4 +30,10 @@ func TestAbortedFilter(t *testing.T) {
 	check(7, true)
 	f.reset(nil)
 	check(8, false)
+
+	// The broker lists a transaction twice, or compaction took the marker between two.
+	f.reset([]wire.AbortedTxn{{ProducerID: 7, FirstOffset: 10}, {ProducerID: 7, FirstOffset: 10}})
+	f.reach(20)
+	f.end(7)
+	check(7, false)
 }
