@@ -103,6 +103,7 @@ type Router struct {
 	outputs    outputs
 	ends       map[record.TopicPartition]int64 // with UntilEnd
 	abort      chan struct{}                   // closed: drain no longer
+	abortOnce  sync.Once
 
 	mu       sync.Mutex
 	accounts map[record.TopicPartition]*account
@@ -173,8 +174,8 @@ func (r *Router) Run(ctx context.Context) error {
 	return r.generations(ctx, group)
 }
 
-// Abort ends a drain at once: what is in flight is given up and will be delivered again. Call it at most once.
-func (r *Router) Abort() { close(r.abort) }
+// Abort ends a drain at once: what is in flight is given up and will be delivered again.
+func (r *Router) Abort() { r.abortOnce.Do(func() { close(r.abort) }) }
 
 // generations works through one generation of the group after another.
 func (r *Router) generations(ctx context.Context, group *kafka.ConsumerGroup) error {
@@ -187,29 +188,40 @@ func (r *Router) generations(ctx context.Context, group *kafka.ConsumerGroup) er
 			}
 			continue
 		}
-		var complete bool
+		var last bool
 		var halted []error
 		done := make(chan struct{})
 		next.Start(func(over context.Context) {
 			defer close(done)
+			var complete bool
 			complete, halted, err = r.generation(ctx, over, next)
+			if last = complete && r.cfg.UntilEnd || ctx.Err() != nil; last {
+				leave(group, over)
+			}
 		})
 		<-done
+		if last {
+			return errors.Join(append(halted, err)...)
+		}
 		if err != nil {
 			r.log.Warn("generation ended early, joining again", "error", err)
-		}
-		if len(halted) > 0 && (complete && r.cfg.UntilEnd || ctx.Err() != nil) {
-			return errors.Join(halted...)
-		}
-		if complete && r.cfg.UntilEnd && err == nil {
-			return nil
 		}
 	}
 	return nil
 }
 
+// leave begins to leave the group, and is called before the work of a generation returns. Otherwise the group would
+// join again first, for a generation that is not wanted and that disturbs all members twice.
+func leave(group *kafka.ConsumerGroup, over context.Context) {
+	go func() { _ = group.Close() }() // Run waits for it
+	<-over.Done()
+}
+
 func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) (complete bool, halted []error, err error) {
 	g, err := r.begin(ctx, over, group)
+	if err != nil && ctx.Err() != nil {
+		return false, nil, nil // nothing has begun, and nothing is to
+	}
 	if err != nil {
 		return false, nil, fmt.Errorf("begin generation %d: %w", group.ID, err)
 	}

@@ -1,0 +1,75 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestAbortEndsADrainAndMayBeCalledTwice(t *testing.T) {
+	b := newBench(t, 1)
+	b.produceToAll(1, 0)
+	b.sinks[us].setDown(true)
+	cfg := b.config()
+	cfg.UntilEnd, cfg.SessionTimeout, cfg.DrainLimit = false, 5*time.Minute, 4*time.Minute
+	ctx, cancel := context.WithCancel(b.context())
+	r := b.router(cfg)
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	b.sinks[us].until(t, "a batch", func(m *memory) bool { return len(m.waiting) == 1 })
+	cancel()
+	r.Abort()
+	r.Abort()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	checkAccounts(t, r, 0)
+}
+
+func TestStopLeavesTheGroupWithoutJoiningItAgain(t *testing.T) {
+	b := newBench(t, 1)
+	b.produce(mixed(0, 8))
+	var joins atomic.Int32
+	b.cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		joins.Add(1)
+		return nil, nil, false
+	})
+	cfg := b.config()
+	cfg.UntilEnd = false
+	ctx, cancel := context.WithCancel(b.context())
+	done := make(chan error)
+	go func() { done <- b.router(cfg).Run(ctx) }()
+	waitFor(t, "the commit", func() bool { return b.committed()[0] == 8 })
+	before := joins.Load()
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := joins.Load() - before; n > 0 {
+		t.Errorf("joined the group %d times while stopping: each disturbs all members", n)
+	}
+}
+
+func TestStopSaysThatTheLastCommitFailed(t *testing.T) {
+	b := newBench(t, 1)
+	b.produce(mixed(0, 8))
+	cfg := b.config()
+	cfg.UntilEnd = false
+	cfg.CommitInterval = time.Hour
+	ctx, cancel := context.WithCancel(b.context())
+	done := make(chan error)
+	r := b.router(cfg)
+	go func() { done <- r.Run(ctx) }()
+	waitFor(t, "the records to settle", func() bool { a := r.Accounts(); return len(a) == 1 && a[0].Position == 8 })
+	b.refuseCommitOnce(kafka.UnknownMemberId)
+	cancel()
+	if err := <-done; !errors.Is(err, kafka.UnknownMemberId) {
+		t.Errorf("Run = %v: 8 delivered records are not committed", err)
+	}
+}
