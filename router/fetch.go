@@ -35,6 +35,7 @@ type partition struct {
 
 	// The rest belongs to the fetcher, under its lock.
 	leader    int32
+	missing   int       // how often in a row the metadata did not name it
 	next      int64     // the offset to fetch
 	inFlight  int       // chunks handed to the lane and not finished
 	waiting   int       // of those: delivered, or never to be, and waiting for the one before
@@ -127,6 +128,10 @@ type fetcher struct {
 	wake     map[int32]chan struct{} // per broker: a partition may have become eligible
 	over     bool                    // nothing more is fetched
 
+	known    map[record.TopicPartition]bool // all partitions of the topics, when the generation began
+	grown    chan struct{}                  // closed when there are others
+	growOnce sync.Once
+
 	complete, idle   chan struct{} // see checkComplete
 	completed, idled bool
 }
@@ -162,13 +167,18 @@ func (f *fetcher) refreshLeaders(ctx context.Context) (fresh []int32) {
 		}
 		return nil
 	}
-	leaders := map[record.TopicPartition]int32{}
+	leaders, there := map[record.TopicPartition]int32{}, map[record.TopicPartition]bool{}
 	for _, t := range meta.Topics {
 		for _, p := range t.Partitions {
+			tp := record.TopicPartition{Topic: t.Name, Partition: int32(p.ID)}
+			there[tp] = true
 			if p.Error == nil {
-				leaders[record.TopicPartition{Topic: t.Name, Partition: int32(p.ID)}] = int32(p.Leader.ID)
+				leaders[tp] = int32(p.Leader.ID)
 			}
 		}
+	}
+	for _, p := range f.watch(there) {
+		f.stopPartition(p, errGone)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

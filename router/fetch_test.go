@@ -28,7 +28,7 @@ func newTestFetcher(cluster answers, parts ...*partition) *fetcher {
 	f := &fetcher{
 		transport: cluster, client: &kafka.Client{Transport: cluster}, addr: kafka.TCP("none:1"), topics: []string{"events"},
 		log: slog.New(slog.DiscardHandler), stats: &stats{set: metrics.NewSet()}, window: 4, buffers: make(chan []byte, 1),
-		parts: parts, wake: map[int32]chan struct{}{}, complete: make(chan struct{}), idle: make(chan struct{}),
+		parts: parts, wake: map[int32]chan struct{}{}, complete: make(chan struct{}), idle: make(chan struct{}), grown: make(chan struct{}),
 	}
 	f.buffers <- nil
 	return f

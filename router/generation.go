@@ -133,6 +133,8 @@ func (g *generation) untilOver(over, quit <-chan struct{}) (complete bool, err e
 			return true, nil
 		case <-over:
 			return false, nil
+		case <-g.fetcher.grown: // the group has to assign anew
+			return false, nil
 		case <-quit:
 			return false, nil
 		case <-g.vitality.lost:

@@ -165,7 +165,7 @@ func (r *Router) Run(ctx context.Context) error {
 		GroupBalancers:    []kafka.GroupBalancer{laneBalancer{lanes: r.cfg.Lanes, owned: &r.owned}},
 		HeartbeatInterval: r.cfg.SessionTimeout / 10, SessionTimeout: r.cfg.SessionTimeout,
 		RebalanceTimeout: r.cfg.SessionTimeout, JoinGroupBackoff: 500 * time.Millisecond,
-		WatchPartitionChanges: true, StartOffset: r.cfg.Start,
+		StartOffset: r.cfg.Start, // partitions are watched by the fetcher: kafka-go's watcher ends every generation at once while a topic is missing
 	})
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", r.cfg.Group, err)
@@ -195,7 +195,7 @@ func (r *Router) generations(ctx context.Context, group *kafka.ConsumerGroup) er
 			defer close(done)
 			var complete bool
 			complete, halted, err = r.generation(ctx, over, next)
-			if last = complete && r.cfg.UntilEnd || ctx.Err() != nil; last {
+			if last = complete || ctx.Err() != nil; last {
 				leave(group, over)
 			}
 		})
@@ -234,7 +234,22 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	r.stats.generation(g)
 	r.log.Info("assigned", "group", r.cfg.Group, "generation", group.ID, "partitions", len(g.fetcher.parts), "lanes", owned)
 	complete, err = g.run(over.Done(), ctx.Done())
-	return complete, g.halted(), err
+	if halted = g.halted(); !complete || len(halted) > 0 {
+		return complete, halted, err
+	}
+	halted, err = r.atEnd(ctx)
+	switch {
+	case err == nil:
+		return true, halted, nil
+	case ctx.Err() != nil:
+		return false, nil, nil
+	}
+	select { // no faster: each attempt disturbs the group
+	case <-ctx.Done():
+	case <-over.Done():
+	case <-time.After(joinAgain):
+	}
+	return false, nil, err
 }
 
 // begin tries until a generation can begin: joining again would disturb all members of the group, which a
@@ -289,7 +304,7 @@ func (r *Router) newFetcher(partitions int) *fetcher {
 		partitionBytes: int32(min(r.cfg.PartitionBytes, max(share, 64<<10))),
 		responseLimit:  r.cfg.FetchBytes + r.cfg.MaxBatchBytes,
 		buffers:        buffers, wake: map[int32]chan struct{}{},
-		complete: make(chan struct{}), idle: make(chan struct{}),
+		complete: make(chan struct{}), idle: make(chan struct{}), grown: make(chan struct{}),
 	}
 }
 
