@@ -3,10 +3,12 @@ package wire
 import (
 	"bytes"
 	stdgzip "compress/gzip"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
@@ -389,6 +391,53 @@ func TestCodecsDoNotAllocate(t *testing.T) {
 			}
 		}); n > 10 { // none, but under the race detector the codecs' pools forget at random
 			t.Errorf("%v: %v allocations per section", c, n)
+		}
+	}
+}
+
+// TestZstdOfUnknownSize: streaming encoders do not say how much they compressed, so the first room may end anywhere
+// inside a block.
+func TestZstdOfUnknownSize(t *testing.T) {
+	section, err := os.ReadFile("testdata/kcat-zstd-section.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := NewDecompressor(1<<20).Decompress(nil, Zstd, section)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "063ce46e4f0d3e4405dfe79a4206e30adbcc1b18b061e6f27f85aac120a07158"
+	if got := fmt.Sprintf("%x", sha256.Sum256(out)); got != want || len(out) != 106_086 {
+		t.Errorf("librdkafka's section gives %d bytes with SHA-256 %s", len(out), got)
+	}
+	plain := bytes.Repeat([]byte(`{"user":{"verified_region":"DE"},"network":{"ip":"8.8.8.8"}}`), 40_000)
+	for _, size := range []int{1, 1000, 65_535, 65_536, 65_537, 131_071, 131_072, 131_073, 200_000, 300_001, 1_000_000, len(plain)} {
+		var frame bytes.Buffer
+		w, err := zstd.NewWriter(&frame, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rest := plain[:size]; len(rest) > 0; {
+			n, err := w.Write(rest[:min(len(rest), 10_000)])
+			if err == nil {
+				err = w.Flush()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, dst := range [][]byte{nil, make([]byte, 0, 1), make([]byte, 0, 70_000), make([]byte, 0, size-1)} {
+			out, err := NewDecompressor(1<<22).Decompress(dst, Zstd, frame.Bytes())
+			if err != nil || !bytes.Equal(out, plain[:size]) {
+				t.Errorf("%d bytes into room for %d: %d bytes, %v", size, cap(dst), len(out), err)
+			}
+		}
+		if _, err := NewDecompressor(size-1).Decompress(nil, Zstd, frame.Bytes()); size > 1 && !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%d bytes beyond the limit of %d: %v", size, size-1, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -16,7 +17,8 @@ const zstdMaxWindow = 128 << 20
 type zstdDecoder struct{ dec *zstd.Decoder }
 
 // decompress decodes into the room that dst has; if that is too small it tries again with twice as much. Room
-// is kept between calls, so a second try is rare. What a frame says of its own size is not believed.
+// is kept between calls, so a second try is rare. What a frame says of its own size is not believed, and streaming
+// encoders (librdkafka, the Java client) do not say it.
 func (z *zstdDecoder) decompress(dst, src []byte, limit int) ([]byte, error) {
 	if len(src) == 0 {
 		return dst, errEmpty
@@ -35,14 +37,18 @@ func (z *zstdDecoder) decompress(dst, src []byte, limit int) ([]byte, error) {
 		room = min(room, limit)
 		dst = slices.Grow(dst, room)
 		out, err := z.dec.DecodeAll(src, dst[old:old:old+room])
-		switch {
-		case err == nil:
+		if err == nil {
 			return dst[:old+len(out)], nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
-			return dst, err
-		case room == limit:
-			return dst, ErrTooLarge
 		}
+		// Where the room ends inside a block the decoder calls that damage of the block, in words that differ
+		// between its implementations. So any error may be for want of room; only the last one counts.
+		if room < limit {
+			continue
+		}
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || strings.HasPrefix(err.Error(), "output bigger than max block size") {
+			return dst, fmt.Errorf("%w: %w", ErrTooLarge, err)
+		}
+		return dst, err
 	}
 }
 
