@@ -2,6 +2,7 @@ package router
 
 import (
 	"sync"
+	"time"
 
 	"github.com/demarc/demarc/internal/record"
 )
@@ -31,7 +32,8 @@ type Account struct {
 	Control     int64 // transaction markers
 	Absent      int64 // offsets without a record to deliver: compacted away, or of an aborted transaction
 	Position    int64 // the offset below which all is settled
-	End         int64 // last stable offset of the newest fetch
+	End         int64 // the newest last stable offset that is known
+	GivenUp     int64 // offsets that were consumed and taken back, to be delivered by the next owner; in no other sum
 	Outcomes    map[record.Outcome]Tally
 }
 
@@ -66,8 +68,9 @@ func (r *result) move(from, to record.Outcome, t Tally) {
 
 // account is an Account under construction. It is touched a few times per chunk, never per record.
 type account struct {
-	mu sync.Mutex
-	a  Account
+	mu   sync.Mutex
+	a    Account
+	seen time.Time // when End was
 }
 
 func newAccount(tp record.TopicPartition) *account {
@@ -88,6 +91,7 @@ func (a *account) abandon(offsets int64) {
 	defer a.mu.Unlock()
 	a.a.Consumed -= offsets
 	a.a.InFlight -= offsets
+	a.a.GivenUp += offsets
 }
 
 // settle books a chunk whose records are all acknowledged.
@@ -117,10 +121,16 @@ func (a *account) begin(position int64) {
 	a.a.Position = position
 }
 
-func (a *account) see(lastStable int64) {
+func (a *account) see(lastStable int64, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.a.End = lastStable
+	a.a.End, a.seen = lastStable, now
+}
+
+func (a *account) lastSeen() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.seen
 }
 
 func (a *account) snapshot() Account {

@@ -12,8 +12,9 @@ import (
 // topics, always belong to one process. A lane stays with the member that had it as far as an even share
 // allows, so that a rebalance moves little.
 type laneBalancer struct {
-	lanes int
-	owned *atomic.Pointer[[]int] // the lanes of this process in the generation that ends
+	lanes   int
+	owned   *atomic.Pointer[[]int]         // the lanes of this process in the generation that ends
+	differs func(member string, lanes int) // told of members with another count of lanes
 }
 
 // ProtocolName is what members of the group agree on.
@@ -62,6 +63,7 @@ func (b laneBalancer) AssignGroups(members []kafka.GroupMember, partitions []kaf
 		assigned[m.ID] = map[string][]int{}
 		count, owned := parseUserData(m.UserData)
 		if count != b.lanes {
+			b.differs(m.ID, count)
 			continue
 		}
 		ids = append(ids, m.ID)

@@ -19,6 +19,8 @@ func member(id string, lanes int, owned ...int) kafka.GroupMember {
 	return kafka.GroupMember{ID: id, UserData: data}
 }
 
+func unlike(string, int) {}
+
 func partitionsOf(topic string, n int) (list []kafka.Partition) {
 	for i := range n {
 		list = append(list, kafka.Partition{Topic: topic, ID: i})
@@ -69,7 +71,7 @@ func TestBalancerAssignsWholeLanesEvenly(t *testing.T) {
 			}
 			members = append(members, member(fmt.Sprint("m", i), lanes, owned...))
 		}
-		byMember := lanesOf(t, lanes, partitions, laneBalancer{lanes: lanes}.AssignGroups(members, partitions))
+		byMember := lanesOf(t, lanes, partitions, laneBalancer{lanes: lanes, differs: unlike}.AssignGroups(members, partitions))
 		least, most := lanes, 0
 		for _, m := range members {
 			n := len(byMember[m.ID])
@@ -84,12 +86,12 @@ func TestBalancerAssignsWholeLanesEvenly(t *testing.T) {
 func TestBalancerKeepsLanesWhereTheyAre(t *testing.T) {
 	partitions := partitionsOf("events", 8)
 	members := []kafka.GroupMember{member("a", 8, 0, 1, 2, 3, 4, 5, 6, 7), member("b", 8)}
-	byMember := lanesOf(t, 8, partitions, laneBalancer{lanes: 8}.AssignGroups(members, partitions))
+	byMember := lanesOf(t, 8, partitions, laneBalancer{lanes: 8, differs: unlike}.AssignGroups(members, partitions))
 	if len(byMember["a"]) != 4 || len(byMember["b"]) != 4 {
 		t.Fatalf("shares %v", byMember)
 	}
 	members = []kafka.GroupMember{member("b", 8, byMember["b"]...), member("a", 8, byMember["a"]...)}
-	again := lanesOf(t, 8, partitions, laneBalancer{lanes: 8}.AssignGroups(members, partitions))
+	again := lanesOf(t, 8, partitions, laneBalancer{lanes: 8, differs: unlike}.AssignGroups(members, partitions))
 	for id := range byMember {
 		if fmt.Sprint(sorted(again[id])) != fmt.Sprint(sorted(byMember[id])) {
 			t.Errorf("%s had lanes %v, now has %v", id, byMember[id], again[id])
@@ -100,11 +102,16 @@ func TestBalancerKeepsLanesWhereTheyAre(t *testing.T) {
 func TestBalancerLeavesOutMembersThatCutOtherwise(t *testing.T) {
 	partitions := partitionsOf("events", 8)
 	members := []kafka.GroupMember{member("a", 8), member("b", 16), {ID: "c", UserData: []byte{1}}}
-	byMember := lanesOf(t, 8, partitions, laneBalancer{lanes: 8}.AssignGroups(members, partitions))
+	told := map[string]int{}
+	balancer := laneBalancer{lanes: 8, differs: func(member string, lanes int) { told[member] = lanes }}
+	byMember := lanesOf(t, 8, partitions, balancer.AssignGroups(members, partitions))
 	if len(byMember["a"]) != 8 {
 		t.Errorf("shares %v, want all with a", byMember)
 	}
-	if got := (laneBalancer{lanes: 4}).AssignGroups(members[1:], partitions); len(got["b"])+len(got["c"]) != 0 {
+	if len(told) != 2 || told["b"] != 16 || told["c"] != 0 {
+		t.Errorf("told of %v", told)
+	}
+	if got := (laneBalancer{lanes: 4, differs: unlike}).AssignGroups(members[1:], partitions); len(got["b"])+len(got["c"]) != 0 {
 		t.Errorf("members with other lane counts were given %v", got)
 	}
 }

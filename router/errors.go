@@ -25,6 +25,8 @@ func judge(code kafka.Error) verdict {
 		kafka.BrokerNotAvailable, kafka.NetworkException, kafka.KafkaStorageError, kafka.FencedLeaderEpoch,
 		kafka.UnknownLeaderEpoch, kafka.OffsetNotAvailable, kafka.PreferredLeaderNotAvailable:
 		return retry // leadership moves, replicas catch up
+	case kafka.Unknown:
+		return retry // a broker whose remote storage fails in passing answers so; it says nothing of the offset
 	case kafka.UnknownTopicOrPartition:
 		return retry // a broker that has just started does not know its partitions yet
 	case kafka.TopicAuthorizationFailed:

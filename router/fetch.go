@@ -35,13 +35,14 @@ type partition struct {
 
 	// The rest belongs to the fetcher, under its lock.
 	leader    int32
-	missing   int       // how often in a row the metadata did not name it
-	next      int64     // the offset to fetch
-	inFlight  int       // chunks handed to the lane and not finished
-	waiting   int       // of those: delivered, or never to be, and waiting for the one before
-	busy      bool      // part of a request under way
-	notBefore time.Time // backs off until then
-	last      *fate     // of the newest chunk
+	refused   kafka.Error // what its last fetch was refused for
+	missing   int         // how often in a row the metadata did not name it
+	next      int64       // the offset to fetch
+	inFlight  int         // chunks handed to the lane and not finished
+	waiting   int         // of those: delivered, or never to be, and waiting for the one before
+	busy      bool        // part of a request under way
+	notBefore time.Time   // backs off until then
+	last      *fate       // of the newest chunk
 }
 
 func (p *partition) halt() error {
@@ -146,8 +147,10 @@ func (f *fetcher) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		for _, id := range f.refreshLeaders(ctx) {
+			f.buffers <- nil // has room: see maxFetchBuffers
 			brokers.Go(func() { f.serve(ctx, id) })
 		}
+		f.refreshEnds(ctx, time.Now())
 		select {
 		case <-ctx.Done():
 			return
@@ -327,7 +330,8 @@ func (f *fetcher) receive(p *partition, got *wire.FetchedPartition, shared *fetc
 		f.refused(p, code)
 		return
 	}
-	p.account.see(got.LastStableOffset)
+	p.refused = 0
+	p.account.see(got.LastStableOffset, time.Now())
 	c, err := f.cut(p, got)
 	if err != nil {
 		f.stopPartition(p, err)
@@ -388,7 +392,10 @@ func (f *fetcher) refused(p *partition, code kafka.Error) {
 		f.stopPartition(p, partitionError(code))
 		return
 	}
-	f.log.Warn("fetch refused, retrying", "partition", p.tp.String(), "error", partitionError(code))
+	if p.refused != code { // else it has been said
+		f.log.Warn("fetch refused, retrying", "partition", p.tp.String(), "error", partitionError(code))
+	}
+	p.refused = code
 	f.unclaim([]*partition{p}, time.Now().Add(backoff(2)))
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -102,8 +103,9 @@ func (g *generation) run(over, quit <-chan struct{}) (complete bool, err error) 
 	g.fetcher.stopFetching()
 	stopFetching()
 	fetcher.Wait() // every fetched chunk is with its lane now
+	var gaveUp error
 	if !lost {
-		g.drain()
+		gaveUp = g.drain()
 	}
 	cancel()
 	lanes.Wait()
@@ -116,8 +118,12 @@ func (g *generation) run(over, quit <-chan struct{}) (complete bool, err error) 
 		g.router.stats.commitFailed()
 		return false, fmt.Errorf("commit offsets at the end of generation %d: %w", g.group.ID, err)
 	}
-	return complete, nil
+	return complete && gaveUp == nil, gaveUp
 }
+
+// ErrGivenUp says that a drain ended with batches that their sinks had not acknowledged. Nothing is lost: their
+// offsets are not committed, and whoever owns their partitions next delivers them.
+var ErrGivenUp = errors.New("what was in flight is given up and will be delivered again")
 
 // untilOver commits what settles until the generation must end. An error means that it is over already.
 func (g *generation) untilOver(over, quit <-chan struct{}) (complete bool, err error) {
@@ -127,6 +133,7 @@ func (g *generation) untilOver(over, quit <-chan struct{}) (complete bool, err e
 	}
 	ticks := time.NewTicker(g.router.cfg.CommitInterval)
 	defer ticks.Stop()
+	failing := false
 	for {
 		select {
 		case <-reached:
@@ -144,15 +151,20 @@ func (g *generation) untilOver(over, quit <-chan struct{}) (complete bool, err e
 				return false, err
 			} else if err != nil {
 				g.router.stats.commitFailed()
-				g.router.log.Warn("offset commit failed, retrying", "error", err)
+				if !failing { // else it has been said
+					g.router.log.Warn("offset commit failed, retrying", "error", err)
+				}
+				failing = true
+			} else {
+				failing = false
 			}
 		}
 	}
 }
 
 // drain waits until nothing is in flight that can still settle. No heartbeat is sent meanwhile, so the limit stays below the session
-// timeout. What a sink that is down still holds at the limit is given up and fetched again by the next owner.
-func (g *generation) drain() {
+// timeout. What a sink that is down still holds at the limit is given up.
+func (g *generation) drain() error {
 	limit := time.NewTimer(g.router.cfg.DrainLimit)
 	defer limit.Stop()
 	ticks := time.NewTicker(g.router.cfg.CommitInterval)
@@ -160,13 +172,11 @@ func (g *generation) drain() {
 	for {
 		select {
 		case <-g.fetcher.complete:
-			return
+			return nil
 		case <-limit.C:
-			g.router.log.Warn("drain limit reached; what is in flight is given up and will be delivered again",
-				"limit", g.router.cfg.DrainLimit)
-			return
+			return fmt.Errorf("drain limit of %s reached: %w", g.router.cfg.DrainLimit, ErrGivenUp)
 		case <-g.router.abort:
-			return
+			return fmt.Errorf("drain was cut short: %w", ErrGivenUp)
 		case <-ticks.C:
 			// Commits go on while draining, so that a crash in a long drain costs little. The last flush reports.
 			_ = g.commits.flush()
@@ -277,7 +287,8 @@ func (c *commits) offsets(list []record.TopicPartition) map[string]map[int]int64
 }
 
 // startOffsets turns the group's committed offsets into offsets to fetch. A partition without one begins where
-// Config.Start says; found lists those.
+// Config.Start says; found lists those. One that appeared after this process had started begins at its first
+// record whatever Config.Start says: what was written before it was noticed is news.
 func (r *Router) startOffsets(ctx context.Context, assigned map[string][]kafka.PartitionAssignment) (starts map[record.TopicPartition]int64, found []record.TopicPartition, err error) {
 	starts = map[record.TopicPartition]int64{}
 	for topic, partitions := range assigned {
@@ -289,11 +300,21 @@ func (r *Router) startOffsets(ctx context.Context, assigned map[string][]kafka.P
 			}
 		}
 	}
-	listed, err := r.listOffsets(ctx, found, r.cfg.Start)
-	if err != nil {
-		return nil, nil, err
+	asked := map[int64][]record.TopicPartition{}
+	for _, tp := range found {
+		at := kafka.FirstOffset
+		if r.atStart[tp] {
+			at = r.cfg.Start
+		}
+		asked[at] = append(asked[at], tp)
 	}
-	maps.Copy(starts, listed)
+	for at, partitions := range asked {
+		listed, err := listOffsets(ctx, r.client, r.addr, partitions, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		maps.Copy(starts, listed)
+	}
 	return starts, found, nil
 }
 
@@ -311,7 +332,7 @@ func (r *Router) endsFor(ctx context.Context, starts map[record.TopicPartition]i
 			beyond = append(beyond, tp)
 		}
 	}
-	now, err := r.listOffsets(ctx, beyond, kafka.LastOffset)
+	now, err := listOffsets(ctx, r.client, r.addr, beyond, kafka.LastOffset)
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +345,7 @@ func (r *Router) endsFor(ctx context.Context, starts map[record.TopicPartition]i
 }
 
 // listOffsets asks for the first or the last stable offset of partitions.
-func (r *Router) listOffsets(ctx context.Context, partitions []record.TopicPartition, at int64) (map[record.TopicPartition]int64, error) {
+func listOffsets(ctx context.Context, client *kafka.Client, addr net.Addr, partitions []record.TopicPartition, at int64) (map[record.TopicPartition]int64, error) {
 	found := map[record.TopicPartition]int64{}
 	if len(partitions) == 0 {
 		return found, nil
@@ -333,7 +354,7 @@ func (r *Router) listOffsets(ctx context.Context, partitions []record.TopicParti
 	for _, tp := range partitions {
 		topics[tp.Topic] = append(topics[tp.Topic], kafka.OffsetRequest{Partition: int(tp.Partition), Timestamp: at})
 	}
-	res, err := r.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Addr: r.addr, Topics: topics, IsolationLevel: kafka.ReadCommitted})
+	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Addr: addr, Topics: topics, IsolationLevel: kafka.ReadCommitted})
 	if err != nil {
 		return nil, fmt.Errorf("list offsets: %w", err)
 	}

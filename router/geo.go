@@ -20,6 +20,7 @@ type Geo struct {
 	refused atomic.Int64
 	current atomic.Pointer[classifier.Geo]
 	seen    os.FileInfo
+	saidOld bool // that the database in use is past maxAge
 }
 
 // OpenGeo reads the database at path, or the embedded one if path is empty. maxAge is the policy's.
@@ -77,7 +78,7 @@ func (g *Geo) read(now time.Time) error {
 
 // watch looks at the file whenever tick fires, until ctx ends.
 func (g *Geo) watch(ctx context.Context, tick <-chan time.Time) {
-	if g == nil || g.path == "" {
+	if g == nil {
 		return
 	}
 	for {
@@ -85,9 +86,30 @@ func (g *Geo) watch(ctx context.Context, tick <-chan time.Time) {
 		case <-ctx.Done():
 			return
 		case now := <-tick:
-			g.look(now)
+			if g.path != "" {
+				g.look(now)
+			}
+			g.checkAge(now)
 		}
 	}
+}
+
+// checkAge says once when the database in use passes the policy's max_age.
+func (g *Geo) checkAge(now time.Time) {
+	old := g.Current().Expired(g.maxAge, now)
+	if old && !g.saidOld {
+		g.log.Error("geo database is past the policy's max_age: records whose decision looks an address up are quarantined as geo_expired",
+			"built", g.Current().Built(), "max_age", g.maxAge)
+	}
+	g.saidOld = old
+}
+
+// expired is 1 while the database in use is past the policy's max_age, as a metric.
+func (g *Geo) expired() float64 {
+	if g.Current().Expired(g.maxAge, time.Now()) {
+		return 1
+	}
+	return 0
 }
 
 func (g *Geo) look(now time.Time) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -303,6 +304,9 @@ func (b *bench) committed() map[int32]int64 {
 	}
 	defer client.Close()
 	offsets, err := kadm.NewClient(client).FetchOffsets(b.context(), "demarc")
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil // nobody has joined yet
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -101,6 +101,7 @@ type Router struct {
 
 	workspaces chan *workspace
 	outputs    outputs
+	atStart    map[record.TopicPartition]bool  // the source partitions when Run began
 	ends       map[record.TopicPartition]int64 // with UntilEnd
 	abort      chan struct{}                   // closed: drain no longer
 	abortOnce  sync.Once
@@ -127,6 +128,7 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 		addr:       kafka.TCP(cfg.Brokers...),
 		abort:      make(chan struct{}),
 		accounts:   map[record.TopicPartition]*account{},
+		atStart:    map[record.TopicPartition]bool{},
 		workspaces: make(chan *workspace, runtime.GOMAXPROCS(0)),
 	}
 	r.stats = newStats(r)
@@ -152,17 +154,15 @@ func (r *Router) Run(ctx context.Context) error {
 	tick := time.NewTicker(r.cfg.GeoInterval)
 	defer tick.Stop()
 	go r.geo.watch(watching, tick.C)
-	if r.cfg.UntilEnd {
-		if err := r.findEnds(ctx); err != nil {
-			return err
-		}
+	if err := r.lookAround(ctx); err != nil {
+		return err
 	}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: r.cfg.Group, Brokers: r.cfg.Brokers, Topics: r.cfg.Topics,
 		Dialer: &kafka.Dialer{
 			ClientID: r.cfg.ClientID, DialFunc: r.cfg.Dial, SASLMechanism: r.cfg.SASL, Timeout: 10 * time.Second,
 		},
-		GroupBalancers:    []kafka.GroupBalancer{laneBalancer{lanes: r.cfg.Lanes, owned: &r.owned}},
+		GroupBalancers:    []kafka.GroupBalancer{laneBalancer{lanes: r.cfg.Lanes, owned: &r.owned, differs: r.lanesDiffer}},
 		HeartbeatInterval: r.cfg.SessionTimeout / 10, SessionTimeout: r.cfg.SessionTimeout,
 		RebalanceTimeout: r.cfg.SessionTimeout, JoinGroupBackoff: 500 * time.Millisecond,
 		StartOffset: r.cfg.Start, // partitions are watched by the fetcher: kafka-go's watcher ends every generation at once while a topic is missing
@@ -232,6 +232,10 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	slices.Sort(owned)
 	r.owned.Store(&owned)
 	r.stats.generation(g)
+	if len(owned) == 0 {
+		r.log.Warn("nothing is assigned to this process: there are more processes than lanes with partitions, or its DEMARC_LANES is not the group's",
+			"group", r.cfg.Group, "lanes_in_all", r.cfg.Lanes)
+	}
 	r.log.Info("assigned", "group", r.cfg.Group, "generation", group.ID, "partitions", len(g.fetcher.parts), "lanes", owned)
 	complete, err = g.run(over.Done(), ctx.Done())
 	if halted = g.halted(); !complete || len(halted) > 0 {
@@ -250,6 +254,12 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	case <-time.After(joinAgain):
 	}
 	return false, nil, err
+}
+
+// lanesDiffer is told, in the group's leader, of a member that is left out.
+func (r *Router) lanesDiffer(member string, lanes int) {
+	r.stats.lanesDiffer()
+	r.log.Error("a member of the group gets nothing: all must have the same DEMARC_LANES", "member", member, "its", lanes, "ours", r.cfg.Lanes)
 }
 
 // begin tries until a generation can begin: joining again would disturb all members of the group, which a
@@ -272,8 +282,8 @@ func (r *Router) begin(ctx, over context.Context, group *kafka.Generation) (*gen
 	}
 }
 
-// findEnds notes the last stable offset of every source partition.
-func (r *Router) findEnds(ctx context.Context) error {
+// lookAround notes which source partitions there are and, with UntilEnd, the last stable offset of each.
+func (r *Router) lookAround(ctx context.Context) error {
 	meta, err := r.client.Metadata(ctx, &kafka.MetadataRequest{Addr: r.addr, Topics: r.cfg.Topics})
 	if err != nil {
 		return fmt.Errorf("read source metadata: %w", err)
@@ -284,18 +294,23 @@ func (r *Router) findEnds(ctx context.Context) error {
 			return fmt.Errorf("read source metadata: topic %s: %w", t.Name, t.Error)
 		}
 		for _, p := range t.Partitions {
-			all = append(all, record.TopicPartition{Topic: t.Name, Partition: int32(p.ID)})
+			tp := record.TopicPartition{Topic: t.Name, Partition: int32(p.ID)}
+			all = append(all, tp)
+			r.atStart[tp] = true
 		}
 	}
-	r.ends, err = r.listOffsets(ctx, all, kafka.LastOffset)
+	if !r.cfg.UntilEnd {
+		return nil
+	}
+	r.ends, err = listOffsets(ctx, r.client, r.addr, all, kafka.LastOffset)
 	return err
 }
 
 // newFetcher bounds what may be in flight: window chunks of each partition, all together about Config.Memory.
 func (r *Router) newFetcher(partitions int) *fetcher {
 	share := r.cfg.Memory / max(1, partitions*r.cfg.Window)
-	buffers := make(chan []byte, fetchBuffers)
-	for range fetchBuffers {
+	buffers := make(chan []byte, maxFetchBuffers)
+	for range spareBuffers {
 		buffers <- nil
 	}
 	return &fetcher{
@@ -308,8 +323,12 @@ func (r *Router) newFetcher(partitions int) *fetcher {
 	}
 }
 
-// fetchBuffers is how many fetch responses may be in memory at once.
-const fetchBuffers = 3
+// One fetch response per source broker may be in memory, so that brokers without news do not hold up others, and
+// a few that lanes still read.
+const (
+	spareBuffers    = 2
+	maxFetchBuffers = 1024
+)
 
 func (r *Router) account(tp record.TopicPartition) *account {
 	r.mu.Lock()

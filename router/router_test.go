@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/segmentio/kafka-go"
@@ -148,11 +149,21 @@ func TestSinkDownHoldsOnlyWhatItMust(t *testing.T) {
 	// Later chunks of the partition are acknowledged; they may not be committed over the one that waits.
 	b.produce([]*kgo.Record{event(0, 3, "US")})
 	b.sinks[us].until(t, "a later chunk", func(m *memory) bool { return len(m.records) == 53 })
+	for i := range 20 { // beyond the window: these are not fetched, and yet the lag knows of them
+		b.produce([]*kgo.Record{event(0, 4+i, "US")})
+	}
+	r.stats.current.fetcher.refreshEnds(ctx, time.Now().Add(time.Minute))
+	if lag := r.stats.lag(record.TopicPartition{Topic: "events"}); lag < 23 {
+		t.Errorf("lag = %v while the sink is down, want 23 or 24", lag)
+	}
 	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	if err := <-done; !errors.Is(err, ErrGivenUp) {
+		t.Fatalf("Run = %v", err)
 	}
 	checkAccounts(t, r, 0)
+	if a := r.Accounts()[0]; a.GivenUp == 0 {
+		t.Errorf("account %+v says nothing of what was given up", a)
+	}
 	if at := b.committed(); at[0] > 1 || at[1] != 50 {
 		t.Fatalf("committed %v: partition 0 must not be beyond the record that was not delivered", at)
 	}
@@ -164,7 +175,7 @@ func TestSinkDownHoldsOnlyWhatItMust(t *testing.T) {
 	if got := keys(b.sinks[eu].snapshot(), 0); !slices.Equal(got, []string{"0/1"}) {
 		t.Errorf("after recovery the sink holds %v", got)
 	}
-	if at := b.committed(); at[0] != 4 {
+	if at := b.committed(); at[0] != 24 {
 		t.Errorf("committed %v", at)
 	}
 }

@@ -46,6 +46,8 @@ func newStats(r *Router) *stats {
 	s.set.GetOrCreateGauge(`demarc_assigned_partitions`, s.assigned)
 	if r.geo != nil {
 		s.set.GetOrCreateGauge(`demarc_geo_age_seconds`, func() float64 { return r.now().Sub(r.geo.Current().Built()).Seconds() })
+		s.set.GetOrCreateGauge(`demarc_geo_max_age_seconds`, func() float64 { return r.geo.maxAge.Seconds() })
+		s.set.GetOrCreateGauge(`demarc_geo_expired`, r.geo.expired)
 		s.set.GetOrCreateGauge(`demarc_geo_refused_total`, func() float64 { return float64(r.geo.Refused()) })
 	}
 	return s
@@ -80,7 +82,7 @@ func (s *stats) split(topic string, passed, rewritten int64) {
 // acknowledged observes the time from the newest record's timestamp to the sink's acknowledgement.
 func (s *stats) acknowledged(p *part) {
 	name := fmt.Sprintf(`demarc_append_to_ack_seconds{sink=%q}`, s.router.sinkName(p.sink))
-	s.set.GetOrCreateHistogram(name).Update(max(0, s.router.now().Sub(time.UnixMilli(p.newest)).Seconds()))
+	s.set.GetOrCreateSummary(name).Update(max(0, s.router.now().Sub(time.UnixMilli(p.newest)).Seconds()))
 }
 
 func (s *stats) fetchError(label string) {
@@ -88,6 +90,8 @@ func (s *stats) fetchError(label string) {
 }
 
 func (s *stats) commitFailed() { s.set.GetOrCreateCounter(`demarc_commit_errors_total`).Inc() }
+
+func (s *stats) lanesDiffer() { s.set.GetOrCreateCounter(`demarc_lanes_mismatch_total`).Inc() }
 
 func (s *stats) rejoined() { s.set.GetOrCreateCounter(`demarc_group_join_errors_total`).Inc() }
 

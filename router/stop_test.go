@@ -25,8 +25,8 @@ func TestAbortEndsADrainAndMayBeCalledTwice(t *testing.T) {
 	cancel()
 	r.Abort()
 	r.Abort()
-	if err := <-done; err != nil {
-		t.Error(err)
+	if err := <-done; !errors.Is(err, ErrGivenUp) {
+		t.Errorf("Run = %v", err)
 	}
 	checkAccounts(t, r, 0)
 }

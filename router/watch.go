@@ -101,3 +101,29 @@ func (f *fetcher) watch(there map[record.TopicPartition]bool) (gone []*partition
 	}
 	return gone
 }
+
+// endsAge is how old the known end of a partition may be when no fetch brings a newer one.
+const endsAge = 5 * time.Second
+
+// refreshEnds asks for the last stable offsets of partitions that have not been fetched for a while, because
+// their sink is down or they have stopped: their lag must not stand still.
+func (f *fetcher) refreshEnds(ctx context.Context, now time.Time) {
+	var old []record.TopicPartition
+	for _, p := range f.parts {
+		if now.Sub(p.account.lastSeen()) > endsAge && p.missing == 0 {
+			old = append(old, p.tp)
+		}
+	}
+	ends, err := listOffsets(ctx, f.client, f.addr, old, kafka.LastOffset)
+	if err != nil {
+		if !ended(err) {
+			f.stats.fetchError("list_offsets")
+		}
+		return
+	}
+	for _, p := range f.parts {
+		if end, ok := ends[p.tp]; ok {
+			p.account.see(end, now)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func TestDeletedTopicLeavesTheOthersAlone(t *testing.T) {
 func TestNewPartitionIsRead(t *testing.T) {
 	b := newBench(t, 1)
 	cfg := b.config()
-	cfg.UntilEnd = false
+	cfg.UntilEnd, cfg.Start = false, kafka.LastOffset // "latest" is for what was there at the start
 	ctx, cancel := context.WithCancel(b.context())
 	r := b.router(cfg)
 	done := make(chan error)
