@@ -105,8 +105,8 @@ func (g *Geo) checkAge(now time.Time) {
 }
 
 // expired is 1 while the database in use is past the policy's max_age, as a metric.
-func (g *Geo) expired() float64 {
-	if g.Current().Expired(g.maxAge, time.Now()) {
+func (g *Geo) expired(now time.Time) float64 {
+	if g.Current().Expired(g.maxAge, now) {
 		return 1
 	}
 	return 0

@@ -100,8 +100,19 @@ func TestGeoDatabaseIsReplacedByRenamingAndKeptWhenTheNewOneIsBad(t *testing.T) 
 	if s := g.snapshot(now); s.Expired {
 		t.Error("expired before max_age")
 	}
-	if s := g.snapshot(geoEpoch.Add(61 * 24 * time.Hour)); !s.Expired {
+	late := geoEpoch.Add(61 * 24 * time.Hour)
+	if s := g.snapshot(late); !s.Expired {
 		t.Error("not expired past max_age")
+	}
+	log.Reset()
+	g.checkAge(now)
+	g.checkAge(late)
+	g.checkAge(late)
+	if n := strings.Count(log.String(), "past the policy's max_age"); n != 1 {
+		t.Errorf("the end of its time is said %d times:\n%s", n, log.String())
+	}
+	if g.expired(now) != 0 || g.expired(late) != 1 {
+		t.Error("the metric does not say when it has expired")
 	}
 }
 

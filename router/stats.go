@@ -47,7 +47,7 @@ func newStats(r *Router) *stats {
 	if r.geo != nil {
 		s.set.GetOrCreateGauge(`demarc_geo_age_seconds`, func() float64 { return r.now().Sub(r.geo.Current().Built()).Seconds() })
 		s.set.GetOrCreateGauge(`demarc_geo_max_age_seconds`, func() float64 { return r.geo.maxAge.Seconds() })
-		s.set.GetOrCreateGauge(`demarc_geo_expired`, r.geo.expired)
+		s.set.GetOrCreateGauge(`demarc_geo_expired`, func() float64 { return r.geo.expired(r.now()) })
 		s.set.GetOrCreateGauge(`demarc_geo_refused_total`, func() float64 { return float64(r.geo.Refused()) })
 	}
 	return s
