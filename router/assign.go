@@ -13,8 +13,9 @@ import (
 // allows, so that a rebalance moves little.
 type laneBalancer struct {
 	lanes   int
-	owned   *atomic.Pointer[[]int]         // the lanes of this process in the generation that ends
-	differs func(member string, lanes int) // told of members with another count of lanes
+	topics  []string                                        // sorted
+	owned   *atomic.Pointer[[]int]                          // the lanes of this process in the generation that ends
+	differs func(member string, lanes int, topics []string) // told of members that get nothing
 }
 
 // ProtocolName is what members of the group agree on.
@@ -42,8 +43,8 @@ func parseUserData(data []byte) (lanes int, owned []int) {
 	return int(binary.BigEndian.Uint16(data)), owned
 }
 
-// AssignGroups runs in the leader. A member with another count of lanes would cut the partitions differently:
-// it gets nothing until it is configured alike.
+// AssignGroups runs in the leader. A member with another count of lanes would cut the partitions differently, and
+// one with other topics would not read all of a lane: it gets nothing until it is configured alike.
 func (b laneBalancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
 	assigned := kafka.GroupMemberAssignments{}
 	byLane := map[int][]kafka.Partition{}
@@ -62,8 +63,8 @@ func (b laneBalancer) AssignGroups(members []kafka.GroupMember, partitions []kaf
 	for _, m := range members {
 		assigned[m.ID] = map[string][]int{}
 		count, owned := parseUserData(m.UserData)
-		if count != b.lanes {
-			b.differs(m.ID, count)
+		if count != b.lanes || !slices.Equal(slices.Sorted(slices.Values(m.Topics)), b.topics) {
+			b.differs(m.ID, count, m.Topics)
 			continue
 		}
 		ids = append(ids, m.ID)

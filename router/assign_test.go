@@ -19,7 +19,7 @@ func member(id string, lanes int, owned ...int) kafka.GroupMember {
 	return kafka.GroupMember{ID: id, UserData: data}
 }
 
-func unlike(string, int) {}
+func unlike(string, int, []string) {}
 
 func partitionsOf(topic string, n int) (list []kafka.Partition) {
 	for i := range n {
@@ -99,16 +99,17 @@ func TestBalancerKeepsLanesWhereTheyAre(t *testing.T) {
 	}
 }
 
-func TestBalancerLeavesOutMembersThatCutOtherwise(t *testing.T) {
+func TestBalancerLeavesOutMembersThatDiffer(t *testing.T) {
 	partitions := partitionsOf("events", 8)
 	members := []kafka.GroupMember{member("a", 8), member("b", 16), {ID: "c", UserData: []byte{1}}}
 	told := map[string]int{}
-	balancer := laneBalancer{lanes: 8, differs: func(member string, lanes int) { told[member] = lanes }}
+	members = append(members, kafka.GroupMember{ID: "d", UserData: members[0].UserData, Topics: []string{"events"}})
+	balancer := laneBalancer{lanes: 8, differs: func(member string, lanes int, _ []string) { told[member] = lanes }}
 	byMember := lanesOf(t, 8, partitions, balancer.AssignGroups(members, partitions))
 	if len(byMember["a"]) != 8 {
 		t.Errorf("shares %v, want all with a", byMember)
 	}
-	if len(told) != 2 || told["b"] != 16 || told["c"] != 0 {
+	if len(told) != 3 || told["b"] != 16 || told["c"] != 0 || told["d"] != 8 {
 		t.Errorf("told of %v", told)
 	}
 	if got := (laneBalancer{lanes: 4, differs: unlike}).AssignGroups(members[1:], partitions); len(got["b"])+len(got["c"]) != 0 {

@@ -162,7 +162,7 @@ func (r *Router) Run(ctx context.Context) error {
 		Dialer: &kafka.Dialer{
 			ClientID: r.cfg.ClientID, DialFunc: r.cfg.Dial, SASLMechanism: r.cfg.SASL, Timeout: 10 * time.Second,
 		},
-		GroupBalancers:    []kafka.GroupBalancer{laneBalancer{lanes: r.cfg.Lanes, owned: &r.owned, differs: r.lanesDiffer}},
+		GroupBalancers:    []kafka.GroupBalancer{laneBalancer{lanes: r.cfg.Lanes, topics: slices.Sorted(slices.Values(r.cfg.Topics)), owned: &r.owned, differs: r.memberDiffers}},
 		HeartbeatInterval: r.cfg.SessionTimeout / 10, SessionTimeout: r.cfg.SessionTimeout,
 		RebalanceTimeout: r.cfg.SessionTimeout, JoinGroupBackoff: 500 * time.Millisecond,
 		StartOffset: r.cfg.Start, // partitions are watched by the fetcher: kafka-go's watcher ends every generation at once while a topic is missing
@@ -233,7 +233,7 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	r.owned.Store(&owned)
 	r.stats.generation(g)
 	if len(owned) == 0 {
-		r.log.Warn("nothing is assigned to this process: there are more processes than lanes with partitions, or its DEMARC_LANES is not the group's",
+		r.log.Warn("nothing is assigned to this process: there are more processes than lanes with partitions, or its DEMARC_LANES or DEMARC_TOPICS are not the group's",
 			"group", r.cfg.Group, "lanes_in_all", r.cfg.Lanes)
 	}
 	r.log.Info("assigned", "group", r.cfg.Group, "generation", group.ID, "partitions", len(g.fetcher.parts), "lanes", owned)
@@ -256,10 +256,11 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	return false, nil, err
 }
 
-// lanesDiffer is told, in the group's leader, of a member that is left out.
-func (r *Router) lanesDiffer(member string, lanes int) {
-	r.stats.lanesDiffer()
-	r.log.Error("a member of the group gets nothing: all must have the same DEMARC_LANES", "member", member, "its", lanes, "ours", r.cfg.Lanes)
+// memberDiffers is told, in the group's leader, of a member that is left out.
+func (r *Router) memberDiffers(member string, lanes int, topics []string) {
+	r.stats.memberDiffers()
+	r.log.Error("a member of the group gets nothing: all must have the same DEMARC_LANES and DEMARC_TOPICS",
+		"member", member, "its_lanes", lanes, "our_lanes", r.cfg.Lanes, "its_topics", topics, "our_topics", r.cfg.Topics)
 }
 
 // begin tries until a generation can begin: joining again would disturb all members of the group, which a

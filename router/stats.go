@@ -91,7 +91,7 @@ func (s *stats) fetchError(label string) {
 
 func (s *stats) commitFailed() { s.set.GetOrCreateCounter(`demarc_commit_errors_total`).Inc() }
 
-func (s *stats) lanesDiffer() { s.set.GetOrCreateCounter(`demarc_lanes_mismatch_total`).Inc() }
+func (s *stats) memberDiffers() { s.set.GetOrCreateCounter(`demarc_member_mismatch_total`).Inc() }
 
 func (s *stats) rejoined() { s.set.GetOrCreateCounter(`demarc_group_join_errors_total`).Inc() }
 
