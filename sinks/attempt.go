@@ -174,6 +174,9 @@ func (a *attempt) fetch(ctx context.Context, partition int32, offset int64) (wir
 	if answer.Error != 0 {
 		return wire.Batch{}, kafka.Error(answer.Error)
 	}
+	if len(answer.Partitions) != 1 { // it names none that was not asked for, but it may leave some out
+		return wire.Batch{}, fmt.Errorf("broker %d answers for %d partitions instead of 1", a.broker, len(answer.Partitions))
+	}
 	if code := answer.Partitions[0].Error; code != 0 {
 		return wire.Batch{}, kafka.Error(code)
 	}

@@ -59,6 +59,18 @@ func TestReadBack(t *testing.T) {
 			t.Errorf("%d produce requests, %d retries; want 1 and 3", produced.Load(), retries(cfg.Metrics, CauseReadBack))
 		}
 	})
+	t.Run("no partition is answered for", func(t *testing.T) {
+		c := newCluster(t, kfake.SeedTopics(1, topic))
+		cfg := kafkaConfig(c.ListenAddrs()...)
+		k := openKafka(t, cfg)
+		c.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) { return r.ResponseKind(), nil, true })
+		b := newBatch(t, from(0), wire.Zstd, "a")
+		k.Deliver(t.Context(), 0, b)
+		mustStore(t, b)
+		if got := retries(cfg.Metrics, CauseReadBack); got != 1 || !k.verified[0].Load() {
+			t.Errorf("%d retries, want 1; verified: %v", got, k.verified[0].Load())
+		}
+	})
 	t.Run("retention was faster", func(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, topic))
 		k := openKafka(t, kafkaConfig(c.ListenAddrs()...))
