@@ -300,7 +300,7 @@ func (f *File) commit() (next time.Time) {
 func (f *File) commitShelf(s *shelf) {
 	s.queue = f.live(s.queue)
 	if len(s.queue) == 0 {
-		f.judged(s, f.roll(s))
+		f.judged(s, false, f.roll(s))
 		return
 	}
 	start, size := time.Now(), 0
@@ -311,7 +311,8 @@ func (f *File) commitShelf(s *shelf) {
 	}
 	places, err := s.log.store(batches)
 	f.meters.sent(size, start)
-	if err == nil {
+	stored := err == nil
+	if stored {
 		for i, b := range s.queue {
 			b.forget()
 			b.settle(record.Receipt{Places: places[i : i+1 : i+1]}, nil)
@@ -319,7 +320,7 @@ func (f *File) commitShelf(s *shelf) {
 		s.queue = nil
 		err = f.roll(s)
 	}
-	f.judged(s, err)
+	f.judged(s, stored, err)
 }
 
 // live takes out the batches whose lane has ended or may have lost its partition.
@@ -347,14 +348,17 @@ func (f *File) roll(s *shelf) error {
 	return s.log.seal()
 }
 
-// judged counts how an attempt went and sets when the next one may be.
-func (f *File) judged(s *shelf, err error) {
+// judged counts how an attempt went and sets when the next one may be. An attempt that had nothing to store, since
+// all that waited was given up, may end well on a disk that is as full as before.
+func (f *File) judged(s *shelf, stored bool, err error) {
 	if err == nil {
-		if s.failures > 0 {
-			s.failures = 0
-			f.recovers()
+		switch failed := s.failures > 0; {
+		case stored:
+			f.stored(failed)
+		case failed:
+			f.givenUp()
 		}
-		s.due = time.Time{}
+		s.failures, s.due = 0, time.Time{}
 		return
 	}
 	f.meters.retries[judgeDisk(err)].Inc()

@@ -307,7 +307,12 @@ func TestOnePartitionFails(t *testing.T) {
 	if s := outcome(t, bad); !errors.Is(s.err, over) {
 		t.Errorf("settled with %v", s.err)
 	}
-	until(t, "nothing waits", func() bool { return f.State().Status == Ready })
+	until(t, "the sink is ready, as nothing waits and batches are stored", func() bool {
+		more := newBatch(t, from(1), wire.None, "c")
+		f.Deliver(t.Context(), 1, more)
+		mustStore(t, more)
+		return f.State().Status == Ready
+	})
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}

@@ -103,19 +103,18 @@ func (p *producer) run() {
 	defer p.release()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for {
+	for p.ctx.Err() == nil {
 		p.receive()
 		timer.Reset(p.dispatch())
 		select {
 		case <-p.ctx.Done():
-			p.abandon(context.Cause(p.ctx))
-			return
 		case a := <-p.finished:
 			p.finish(a)
 		case <-p.wake:
 		case <-timer.C:
 		}
 	}
+	p.abandon(context.Cause(p.ctx))
 }
 
 func (p *producer) receive() {
@@ -242,6 +241,8 @@ func (p *producer) decide(t *task) {
 		d.receipt.Places = append(d.receipt.Places, record.Place{
 			Topic: p.k.cfg.Topic, Partition: s.partition, BaseOffset: part.base, LastOffset: last, Records: part.count,
 		})
+		p.k.stored(s.failures > 0)
+		s.failures = 0
 		p.advance(s)
 	case v.action == divide:
 		p.divide(s, v, t.err)
@@ -256,10 +257,6 @@ func (p *producer) decide(t *task) {
 
 // advance goes on behind the first piece of a stream's first batch, which is stored or refused.
 func (p *producer) advance(s *stream) {
-	if s.failures > 0 {
-		s.failures = 0
-		p.k.recovers()
-	}
 	d := s.queue[0]
 	d.pieces = d.pieces[1:]
 	if len(d.pieces) > 0 {
@@ -281,6 +278,7 @@ func (p *producer) divide(s *stream, v verdict, err error) {
 	if part.count == 1 {
 		p.k.meters.refused[v.reason].Inc()
 		d.receipt.Refused = append(d.receipt.Refused, record.Refusal{Index: part.first, Reason: v.reason})
+		p.giveUp(s)
 		p.advance(s)
 		return
 	}
@@ -322,10 +320,21 @@ func (p *producer) renew(s *stream, part *piece) {
 }
 
 func (p *producer) failed(s *stream, cause Cause, err error) {
+	if p.ctx.Err() != nil {
+		return // the end of the generation is no fault of the sink; run gives up all that is left
+	}
 	p.k.meters.retries[cause].Inc()
 	p.k.fails(err, s.failures > 0)
 	s.due = time.Now().Add(backoff(s.failures, p.k.cfg.RetryBackoff, p.k.cfg.MaxRetryBackoff))
 	s.failures++
+}
+
+// giveUp forgets the failures of a stream whose first batch, or a part of it, is not tried any more.
+func (p *producer) giveUp(s *stream) {
+	if s.failures > 0 {
+		s.failures = 0
+		p.k.givenUp()
+	}
 }
 
 // drop settles a stream's first batch with an error.
@@ -337,10 +346,7 @@ func (p *producer) drop(s *stream, err error) {
 	}
 	s.queue[0] = nil
 	s.queue = s.queue[1:]
-	if s.failures > 0 {
-		s.failures = 0
-		p.k.recovers()
-	}
+	p.giveUp(s)
 	d.Settle(record.Receipt{}, err)
 }
 
@@ -372,12 +378,10 @@ func (p *producer) abandon(cause error) {
 	p.mu.Unlock()
 	p.receive()
 	for _, s := range p.streams {
+		p.giveUp(s)
 		for i, d := range s.queue {
 			p.doubt(d, i == 0 && s.flying)
 			d.Settle(record.Receipt{}, cause)
-		}
-		if s.failures > 0 {
-			p.k.recovers()
 		}
 	}
 }

@@ -212,7 +212,6 @@ func TestLiveIsAskedAtEveryAttempt(t *testing.T) {
 	if got := consume(t, c); len(got) != 0 {
 		t.Errorf("stored %v", got)
 	}
-	until(t, "the sink is ready", func() bool { return k.State().Status == Ready })
 }
 
 func TestSinkIsDownAndComesBack(t *testing.T) {

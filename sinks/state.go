@@ -12,7 +12,7 @@ type Status uint8
 const (
 	Opening  Status = iota // not opened yet
 	Ready                  // every batch is being taken
-	Retrying               // down, or a part of it is: batches wait and are tried again
+	Retrying               // down, or a part of it is: batches wait and are tried again; a stored batch ends it, giving up does not
 	Stopped                // not the place that the policy names: writes nothing until demarc is started again
 	statusCount
 )
@@ -34,7 +34,7 @@ type tracker struct {
 
 	mu      sync.Mutex
 	state   State
-	failing int   // streams that are between a failed attempt and the next good one
+	failing int   // streams that wait for their next attempt after a failed one
 	cause   error // of stop
 }
 
@@ -74,17 +74,28 @@ func (t *tracker) fails(err error, again bool) {
 	t.log.Warn("sink is down, its batches wait", "error", err)
 }
 
-// recovers takes back one call of fails that was not again.
-func (t *tracker) recovers() {
+// stored says that a batch is durable; failed, that its stream was counted by fails. Nothing else shows that a sink
+// is back, and it is not while another stream fails.
+func (t *tracker) stored(failed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.failing--
+	if failed {
+		t.failing--
+	}
 	if t.failing > 0 || t.state.Status != Retrying {
 		return
 	}
 	down := time.Since(t.state.Since)
 	t.set(Ready, nil)
-	t.log.Info("sink is back", "after", down)
+	t.log.Info("sink is back", "after", down.Round(time.Millisecond))
+}
+
+// givenUp ends the count of a failing stream of which nothing is tried any more. Whether the sink is still down is
+// not known by that: the state and its error stay until something is stored.
+func (t *tracker) givenUp() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failing--
 }
 
 // stop ends all writing for good. Only the first cause is kept and logged.
