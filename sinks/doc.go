@@ -1,11 +1,12 @@
 // Package sinks delivers record batches to one place and proves that it is that place: a Kafka topic (Kafka)
 // or a directory (File).
 //
-// A sink is opened once, takes batches with Deliver and settles each of them exactly once: with a receipt when
-// its records are durable, or with an error when the context of its lane has ended or when its process may no
-// longer own the source partition. A sink that is down keeps its batches and goes on trying, without an end and
-// without help; a sink that turns out to be another place than its policy says writes nothing more until demarc
-// is started again. No sink ever hands its batches to another one.
+// A sink is opened, takes batches with Deliver and settles each of them exactly once: with a receipt when its
+// records are durable, or with an error when the context of its lane has ended or when its process may no longer
+// own the source partition. A sink that is down keeps its batches and goes on trying, without an end and without
+// help; a topic that is down from the start does so too, as long as Open is called again. A sink that turns out to
+// be another place than its policy says writes nothing more until demarc is started again. No sink ever hands its
+// batches to another one.
 //
 // # Metrics
 //

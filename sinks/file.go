@@ -94,7 +94,8 @@ func defaults[T int64 | time.Duration](v *T, d T) {
 	}
 }
 
-// Open takes the directory's lock and finishes what a crash has left unfinished.
+// Open takes the directory's lock and finishes what a crash has left unfinished. Unlike a topic, a directory that
+// cannot be opened is no reason to wait: before Open has succeeded, Deliver settles with ErrClosed.
 func (f *File) Open(ctx context.Context) error {
 	if err := f.open(ctx); err != nil {
 		if errors.Is(err, fs.ErrPermission) {

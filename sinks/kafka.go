@@ -51,27 +51,29 @@ type Kafka struct {
 	*tracker
 	meters *meters
 
-	// Set by Open, read only from then on.
+	ctx    context.Context // ends with Close, or with an Open that finds another place
+	cancel context.CancelCauseFunc
+	group  sync.WaitGroup // of producers and their attempts
+
+	// Set by the Open that succeeds, read only once ready is closed.
+	ready      chan struct{}
 	transport  *kafka.Transport
 	partitions int32
 	verified   []atomic.Bool // by partition: a batch was read back and is what was sent
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelCauseFunc
-	group  sync.WaitGroup // of producers and their attempts
-
-	mu    sync.Mutex
-	open  bool
-	lanes map[int]*producer // of the current generation of each lane
+	mu        sync.Mutex
+	clusterID string
+	lanes     map[int]*producer // of the current generation of each lane
 }
 
-// NewKafka makes a sink that does nothing before Open.
+// NewKafka makes a sink that keeps what is delivered to it until Open succeeds.
 func NewKafka(cfg KafkaConfig) *Kafka {
 	defaults(&cfg.DialTimeout, 10*time.Second)
 	defaults(&cfg.RequestTimeout, 30*time.Second)
 	defaults(&cfg.RetryBackoff, 100*time.Millisecond)
 	defaults(&cfg.MaxRetryBackoff, 3*time.Second)
-	k := &Kafka{cfg: cfg, tracker: newTracker(cfg.Log, cfg.Name), lanes: map[int]*producer{}}
+	k := &Kafka{cfg: cfg, tracker: newTracker(cfg.Log, cfg.Name), ready: make(chan struct{}), lanes: map[int]*producer{}}
+	k.ctx, k.cancel = context.WithCancelCause(context.Background())
 	k.meters = newMeters(cfg.Metrics, cfg.Name, k.State)
 	k.dialer = &dialer{
 		sink: cfg.Name, pins: cfg.Pins, tls: cfg.TLS, sasl: cfg.SASL, clientID: cfg.ClientID,
@@ -84,22 +86,28 @@ func NewKafka(cfg KafkaConfig) *Kafka {
 	return k
 }
 
-// Open checks the pins and the topic. A *RefusedError, or several joined, says that the sink is not to be used
-// as it stands; any other error that it could not be found out, and Open may be called again. Nothing is written. A
-// sink that another place answers for (RefusedError.Pinned) is stopped: it can be left so while others work.
+// Open checks the pins and the topic; it writes nothing. A *RefusedError, or several joined, says that the sink is
+// not to be used as it stands; any other error that it could not be found out, a broker that is down for instance.
+//
+// It is called until it returns nil, one call after another, and not again. Until then the sink can be left to itself
+// while others work: its state is opening, with the last error, and what is delivered waits. A sink that another
+// place answers for (RefusedError.Pinned) is stopped, what waits is settled with that error, and no further Open
+// dials. After Close the error is ErrClosed.
 func (k *Kafka) Open(ctx context.Context) error {
-	count, err := k.preflight(ctx)
-	if err != nil {
-		if r, ok := errors.AsType[*RefusedError](err); ok {
-			if r.Pinned() {
-				k.meters.retries[CausePin].Inc()
-				k.stop(r)
-			}
-			return err // names sink and check
-		}
-		return fmt.Errorf("open sink %s: %w", k.cfg.Name, err)
+	if cause := context.Cause(k.ctx); cause != nil { // the wrong place is not to be shown the password again
+		return fmt.Errorf("open sink %s: %w", k.cfg.Name, cause)
 	}
-	k.ctx, k.cancel = context.WithCancelCause(context.Background())
+	found, err := k.preflight(ctx)
+	if err != nil {
+		return k.notOpened(err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if cause := context.Cause(k.ctx); cause != nil { // closed meanwhile
+		return fmt.Errorf("open sink %s: %w", k.cfg.Name, cause)
+	}
+	count := len(found.Topics[0].Partitions)
+	k.clusterID = found.ClusterID
 	k.partitions = int32(count)
 	k.verified = make([]atomic.Bool, count)
 	k.transport = &kafka.Transport{
@@ -110,16 +118,38 @@ func (k *Kafka) Open(ctx context.Context) error {
 		ClientID:       k.cfg.ClientID,
 		Context:        k.ctx,
 	}
-	k.mu.Lock()
-	k.open = true
-	k.mu.Unlock()
 	k.opened()
+	close(k.ready)
 	return nil
+}
+
+// notOpened notes why Open fails.
+func (k *Kafka) notOpened(err error) error {
+	refused, ok := errors.AsType[*RefusedError](err)
+	switch {
+	case !ok:
+		err = fmt.Errorf("open sink %s: %w", k.cfg.Name, err)
+	case refused.Pinned():
+		k.meters.retries[CausePin].Inc()
+		k.stop(refused)
+		k.cancel(refused)
+	}
+	k.openFails(err)
+	return err // a refusal names sink and check itself
+}
+
+// ClusterID gives the id that the cluster named at Open. It is empty before Open has succeeded, and with brokers
+// before Kafka 0.10.1, which have none.
+func (k *Kafka) ClusterID() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.clusterID
 }
 
 // Deliver queues b, which the sink then owns until it settles it. The context is the lane's generation, the same
 // in every call until the lane gets a new one: when it ends, what the lane has here is settled with its cause. A
-// stopped sink settles everything with what it was stopped for.
+// sink that is not open yet keeps the batches and sends them, in the order of the calls of each lane, once it is. A
+// stopped sink settles everything with what it was stopped for, a closed one with ErrClosed.
 func (k *Kafka) Deliver(ctx context.Context, lane int, b *record.Batch) {
 	if err := checkBatch(b); err != nil {
 		b.Settle(record.Receipt{}, err)
@@ -130,9 +160,9 @@ func (k *Kafka) Deliver(ctx context.Context, lane int, b *record.Batch) {
 		return
 	}
 	k.mu.Lock()
-	if !k.open {
+	if cause := context.Cause(k.ctx); cause != nil {
 		k.mu.Unlock()
-		b.Settle(record.Receipt{}, ErrClosed)
+		b.Settle(record.Receipt{}, cause)
 		return
 	}
 	p := k.lanes[lane]
@@ -149,15 +179,12 @@ func (k *Kafka) Deliver(ctx context.Context, lane int, b *record.Batch) {
 // Close settles what is left with ErrClosed and ends all connections.
 func (k *Kafka) Close() error {
 	k.mu.Lock()
-	opened := k.open
-	k.open = false
+	k.cancel(ErrClosed) // no producer and no transport is made from here on
 	k.mu.Unlock()
-	if !opened {
-		return nil
-	}
-	k.cancel(ErrClosed)
 	k.group.Wait()
-	k.transport.CloseIdleConnections()
+	if k.transport != nil {
+		k.transport.CloseIdleConnections()
+	}
 	return nil
 }
 

@@ -15,18 +15,19 @@ import (
 	"github.com/segmentio/kafka-go/protocol/metadata"
 )
 
-// preflight finds every reason not to use the topic that can be found without writing, and gives the number of
-// its partitions. It speaks to one broker over a connection of its own, which has passed all pins.
-func (k *Kafka) preflight(ctx context.Context) (partitions int, err error) {
+// preflight finds every reason not to use the topic that can be found without writing, and gives what the cluster
+// says of itself and of this one topic. It speaks to one broker over a connection of its own, which has passed all
+// pins.
+func (k *Kafka) preflight(ctx context.Context) (found *metadata.Response, err error) {
 	if err := k.checkConfig(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	conn, err := k.firstBroker(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := conn.SetDeadline(time.Now().Add(k.cfg.RequestTimeout)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	unwatch := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer func() {
@@ -36,20 +37,20 @@ func (k *Kafka) preflight(ctx context.Context) (partitions int, err error) {
 			err = errors.Join(context.Cause(ctx), err)
 		}
 	}()
-	topic, err := k.checkTopic(conn)
+	found, err = k.checkTopic(conn)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	// From here on all faults are collected, so that they can be mended in one go.
 	var faults []error
 	for _, check := range []func(*protocol.Conn, metadata.ResponseTopic) error{k.checkCount, k.checkRights, k.checkSettings, k.checkProducer} {
-		err := check(conn, topic)
+		err := check(conn, found.Topics[0])
 		if err != nil && !errors.As(err, new(*RefusedError)) {
-			return 0, err
+			return nil, err
 		}
 		faults = append(faults, err)
 	}
-	return len(topic.Partitions), errors.Join(faults...)
+	return found, errors.Join(faults...)
 }
 
 func (k *Kafka) refuse(check Check, expected, seen, hint string) error {
@@ -88,29 +89,28 @@ func (k *Kafka) firstBroker(ctx context.Context) (*protocol.Conn, error) {
 	return nil, failed
 }
 
-// checkTopic asks for the topic, with what the sink's user may do to it.
-func (k *Kafka) checkTopic(conn *protocol.Conn) (metadata.ResponseTopic, error) {
+// checkTopic asks for the topic, with what the sink's user may do to it. The answer has this topic only.
+func (k *Kafka) checkTopic(conn *protocol.Conn) (*metadata.Response, error) {
 	m, err := conn.RoundTrip(&metadata.Request{TopicNames: []string{k.cfg.Topic}, IncludeTopicAuthorizedOperations: true})
 	if err != nil {
-		return metadata.ResponseTopic{}, fmt.Errorf("ask for topic %s: %w", k.cfg.Topic, err)
+		return nil, fmt.Errorf("ask for topic %s: %w", k.cfg.Topic, err)
 	}
 	answer := m.(*metadata.Response)
 	topics := answer.Topics
 	if len(topics) != 1 || topics[0].Name != k.cfg.Topic {
-		return metadata.ResponseTopic{}, fmt.Errorf("ask for topic %s: the broker answers for %d others", k.cfg.Topic, len(topics))
+		return nil, fmt.Errorf("ask for topic %s: the broker answers for %d others", k.cfg.Topic, len(topics))
 	}
-	topic := topics[0]
-	switch code := kafka.Error(topic.ErrorCode); code {
+	switch code := kafka.Error(topics[0].ErrorCode); code {
 	case 0:
-		return topic, nil
+		return answer, nil
 	case kafka.UnknownTopicOrPartition:
-		return topic, k.refuse(CheckTopic, "topic "+k.cfg.Topic, "no such topic", "run: "+k.createCommand(len(answer.Brokers)))
+		return nil, k.refuse(CheckTopic, "topic "+k.cfg.Topic, "no such topic", "run: "+k.createCommand(len(answer.Brokers)))
 	case kafka.InvalidTopic:
-		return topic, k.refuse(CheckTopic, "a name for a topic", strconv.Quote(k.cfg.Topic), "change topic: in the policy")
+		return nil, k.refuse(CheckTopic, "a name for a topic", strconv.Quote(k.cfg.Topic), "change topic: in the policy")
 	case kafka.TopicAuthorizationFailed:
-		return topic, k.refuse(CheckACL, "the right to describe topic "+k.cfg.Topic, code.Title(), "run: "+k.aclCommand())
+		return nil, k.refuse(CheckACL, "the right to describe topic "+k.cfg.Topic, code.Title(), "run: "+k.aclCommand())
 	default:
-		return topic, fmt.Errorf("ask for topic %s: %w", k.cfg.Topic, code)
+		return nil, fmt.Errorf("ask for topic %s: %w", k.cfg.Topic, code)
 	}
 }
 

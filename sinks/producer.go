@@ -74,7 +74,7 @@ type piece struct {
 
 func newProducer(ctx context.Context, k *Kafka) *producer {
 	inner, cancel := context.WithCancelCause(ctx)
-	detach := context.AfterFunc(k.ctx, func() { cancel(ErrClosed) })
+	detach := context.AfterFunc(k.ctx, func() { cancel(context.Cause(k.ctx)) })
 	return &producer{
 		k: k, ctx: inner, generation: ctx.Done(),
 		release: func() { detach(); cancel(nil) },
@@ -98,9 +98,14 @@ func (p *producer) deliver(b *record.Batch) {
 	}
 }
 
-// run ends with the generation, after it has settled all that is left.
+// run begins when the sink is open; until then all batches stay in the inbox. It ends with the generation, after it
+// has settled all that is left.
 func (p *producer) run() {
 	defer p.release()
+	select {
+	case <-p.k.ready:
+	case <-p.ctx.Done():
+	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for p.ctx.Err() == nil {
@@ -375,13 +380,17 @@ func (p *producer) doubt(d *delivery, flying bool) {
 func (p *producer) abandon(cause error) {
 	p.mu.Lock()
 	p.over = true
+	incoming := p.inbox
+	p.inbox = nil
 	p.mu.Unlock()
-	p.receive()
 	for _, s := range p.streams {
 		p.giveUp(s)
 		for i, d := range s.queue {
 			p.doubt(d, i == 0 && s.flying)
 			d.Settle(record.Receipt{}, cause)
 		}
+	}
+	for _, d := range incoming {
+		d.Settle(record.Receipt{}, cause)
 	}
 }

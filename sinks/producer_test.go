@@ -145,6 +145,9 @@ func TestGenerationEnds(t *testing.T) {
 			t.Errorf("settled with %v, want %v", s.err, lost)
 		}
 	}
+	if s := k.State(); s.Status != Ready {
+		t.Errorf("the end of a generation counts as a fault of the sink: %+v", s)
+	}
 	if got := duplicates(cfg.Metrics); got != 1 {
 		t.Errorf("possible duplicates = %d, want 1: the one under way", got)
 	}
@@ -287,18 +290,7 @@ func TestDeliverRefusesWhatIsNoBatch(t *testing.T) {
 func TestCloseSettles(t *testing.T) {
 	c := newCluster(t)
 	cfg := kafkaConfig(c.ListenAddrs()...)
-	k := NewKafka(cfg)
-	early := newBatch(t, from(0), wire.None, "early")
-	k.Deliver(t.Context(), 0, early)
-	if s := outcome(t, early); !errors.Is(s.err, ErrClosed) {
-		t.Errorf("before Open: %v", s.err)
-	}
-	if err := k.Close(); err != nil {
-		t.Errorf("Close before Open: %v", err)
-	}
-	if err := k.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	k := openKafka(t, cfg)
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 	b := newBatch(t, from(0), wire.None, "a")
 	k.Deliver(t.Context(), 0, b)

@@ -10,7 +10,7 @@ import (
 type Status uint8
 
 const (
-	Opening  Status = iota // not opened yet
+	Opening  Status = iota // not opened yet: batches wait
 	Ready                  // every batch is being taken
 	Retrying               // down, or a part of it is: batches wait and are tried again; a stored batch ends it, giving up does not
 	Stopped                // not the place that the policy names: writes nothing until demarc is started again
@@ -24,7 +24,7 @@ func (s Status) String() string { return statusNames[s] }
 // State is what a sink is doing and why.
 type State struct {
 	Status Status
-	Err    string    // the last error of a retrying or stopped sink, else empty
+	Err    string    // the last error of an opening, retrying or stopped sink, else empty
 	Since  time.Time // when Status began
 }
 
@@ -53,6 +53,15 @@ func (t *tracker) opened() {
 	defer t.mu.Unlock()
 	if t.state.Status == Opening {
 		t.set(Ready, nil)
+	}
+}
+
+// openFails keeps the text of the error. Who calls Open again says it in the log.
+func (t *tracker) openFails(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state.Status == Opening {
+		t.state.Err = err.Error()
 	}
 }
 

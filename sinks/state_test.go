@@ -44,6 +44,9 @@ func TestStateIsSaidOncePerChange(t *testing.T) {
 		}
 	}
 	expect(Opening, "")
+	tr.openFails(errors.New("not there"))
+	tr.openFails(errors.New("still not there"))
+	expect(Opening, "still not there")
 	tr.opened()
 	expect(Ready, "")
 	tr.fails(errors.New("first"), false)
@@ -67,6 +70,7 @@ func TestStateIsSaidOncePerChange(t *testing.T) {
 	tr.fails(errors.New("fourth"), false)
 	tr.stored(true)
 	tr.opened()
+	tr.openFails(errors.New("fifth"))
 	expect(Stopped, "pin")
 	if got := strings.Count(log.String(), "\n"); got != 3 {
 		t.Errorf("%d log lines, want down, back and stopped:\n%s", got, &log)
