@@ -16,7 +16,7 @@
 //	demarc_sink_retries_total{error}         attempts that failed and are repeated, by cause (Causes lists them)
 //	demarc_sink_produce_requests_total       produce requests sent; of a directory: commits
 //	demarc_sink_produce_bytes_total          bytes of batches in them, repeated ones included
-//	demarc_sink_produce_seconds              histogram: one request, from the first byte to the answer; of a directory: one commit
+//	demarc_sink_produce_seconds{quantile}    summary: one request, from the first byte to the answer; of a directory: one commit
 //	demarc_sink_records_refused_total{reason}  records that the sink refused for good: too_large, refused
 //	demarc_sink_duplicates_possible_total    records that may be stored twice: the outcome of an attempt is unknown and
 //	                                         the attempt that followed could not be recognised as its repetition

@@ -15,7 +15,7 @@ type meters struct {
 	refused    map[record.Reason]*metrics.Counter
 	requests   *metrics.Counter
 	bytes      *metrics.Counter
-	seconds    *metrics.Histogram
+	seconds    *metrics.Summary
 	duplicates *metrics.Counter
 }
 
@@ -25,7 +25,7 @@ func newMeters(set *metrics.Set, sink string, state func() State) *meters {
 		refused:    map[record.Reason]*metrics.Counter{},
 		requests:   set.GetOrCreateCounter(fmt.Sprintf("demarc_sink_produce_requests_total{sink=%q}", sink)),
 		bytes:      set.GetOrCreateCounter(fmt.Sprintf("demarc_sink_produce_bytes_total{sink=%q}", sink)),
-		seconds:    set.GetOrCreateHistogram(fmt.Sprintf("demarc_sink_produce_seconds{sink=%q}", sink)),
+		seconds:    set.GetOrCreateSummary(fmt.Sprintf("demarc_sink_produce_seconds{sink=%q}", sink)),
 		duplicates: set.GetOrCreateCounter(fmt.Sprintf("demarc_sink_duplicates_possible_total{sink=%q}", sink)),
 	}
 	for _, c := range Causes() {
