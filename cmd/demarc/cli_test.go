@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // binary is the real demarc, built once.
@@ -46,7 +48,9 @@ type call struct {
 
 func (c call) run(t *testing.T) result {
 	t.Helper()
-	cmd := exec.Command(binary, c.args...)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // far beyond any call that ends
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, c.args...)
 	cmd.Env, cmd.Dir, cmd.Stdin = append([]string{"HOME=" + os.TempDir()}, c.env...), c.dir, strings.NewReader(c.stdin)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut

@@ -53,7 +53,9 @@ func listen(address string, set *metrics.Set, ready func() readiness) (*server, 
 		if !answer.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_ = json.NewEncoder(w).Encode(answer) // the client has gone
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		_ = enc.Encode(answer) // the client has gone
 	})
 	s := &server{listener: l}
 	s.http.Handler = mux

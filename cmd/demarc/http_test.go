@@ -53,6 +53,10 @@ func TestServer(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil || code != 503 || got.Ready || len(got.Sinks) != 1 || got.Sinks[0].Reason != "down" {
 		t.Errorf("/readyz: %d %s (%v)", code, body, err)
 	}
+	answer.Store(&readiness{Reasons: []string{"1 -> 2"}})
+	if _, body := get(t, s, "GET", "/readyz"); !strings.Contains(body, "1 -> 2") {
+		t.Errorf("/readyz: %s", body)
+	}
 	answer.Store(&readiness{Ready: true})
 	if code, body := get(t, s, "GET", "/readyz"); code != 200 {
 		t.Errorf("/readyz: %d %s", code, body)

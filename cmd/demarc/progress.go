@@ -8,14 +8,17 @@ import (
 
 	"github.com/demarc/demarc/internal/record"
 	"github.com/demarc/demarc/router"
+	"github.com/demarc/demarc/sinks"
 )
 
 // reading is what the accounts of all partitions say together at one instant.
 type reading struct {
-	at      time.Time
-	settled int64 // offsets
-	lag     int64
-	counts  tally
+	at       time.Time
+	settled  int64 // offsets
+	lag      int64
+	counts   tally
+	assigned bool     // the group has assigned partitions, so that the lag is known
+	notReady []string // sinks
 }
 
 func readAccounts(accounts []router.Account, at time.Time) reading {
@@ -49,9 +52,15 @@ func progressLine(before, now reading, jurisdictions []string) string {
 			delete(shares, o.Set)
 		}
 	}
-	parts = append(parts,
-		"quarantined "+thousands(now.counts.quarantined()),
-		"lag "+thousands(uint64(now.lag)))
+	parts = append(parts, "quarantined "+thousands(now.counts.quarantined()))
+	if now.assigned {
+		parts = append(parts, "lag "+thousands(uint64(now.lag)))
+	} else {
+		parts = append(parts, "waiting for partitions")
+	}
+	if len(now.notReady) > 0 {
+		parts = append(parts, "not ready: "+strings.Join(now.notReady, ", "))
+	}
 	return strings.Join(parts, "  ")
 }
 
@@ -61,22 +70,34 @@ func tenths(part, whole uint64) string {
 	return fmt.Sprintf("%d.%d %%", n/10, n%10)
 }
 
+// read is a reading of the whole service.
+func (s *service) read(at time.Time) reading {
+	now := readAccounts(s.router.Accounts(), at)
+	now.assigned = s.router.Assigned()
+	for i, built := range s.sinks {
+		if built.State().Status != sinks.Ready {
+			now.notReady = append(now.notReady, s.policy.Sinks[i].Name)
+		}
+	}
+	return now
+}
+
 // showProgress rewrites the terminal's last line twice a second until ctx ends.
-func showProgress(ctx context.Context, t *terminal, r *router.Router, jurisdictions []string) {
+func (s *service) showProgress(ctx context.Context, t *terminal) {
 	if !t.screen {
 		return
 	}
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	defer t.show("")
-	before := readAccounts(r.Accounts(), time.Now())
+	before := s.read(time.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case at := <-tick.C:
-			now := readAccounts(r.Accounts(), at)
-			t.show(progressLine(before, now, jurisdictions))
+			now := s.read(at)
+			t.show(progressLine(before, now, s.policy.JurisdictionNames()))
 			before = now
 		}
 	}

@@ -23,14 +23,19 @@ func TestProgressLine(t *testing.T) {
 	if diff := cmp.Diff(want, now, cmp.AllowUnexported(reading{})); diff != "" {
 		t.Error(diff)
 	}
+	now.assigned = true
 	if got, want := progressLine(before, now, []string{"US"}), "1,500 records  2,800/s  US 99.9 %  quarantined 1  lag 1,020"; got != want {
 		t.Errorf("line = %q, want %q", got, want)
 	}
 	if got, want := progressLine(now, now, []string{"US"}), "1,500 records  0/s  US 99.9 %  quarantined 1  lag 1,020"; got != want {
 		t.Errorf("line without time passing = %q, want %q", got, want)
 	}
-	if got, want := progressLine(reading{}, readAccounts(nil, begun), nil), "0 records  0/s  quarantined 0  lag 0"; got != want {
+	if got, want := progressLine(reading{}, readAccounts(nil, begun), nil), "0 records  0/s  quarantined 0  waiting for partitions"; got != want {
 		t.Errorf("line of nothing = %q, want %q", got, want)
+	}
+	now.notReady = []string{"eu", "sg"}
+	if got, want := progressLine(now, now, []string{"US"}), "1,500 records  0/s  US 99.9 %  quarantined 1  lag 1,020  not ready: eu, sg"; got != want {
+		t.Errorf("line with sinks that are down = %q, want %q", got, want)
 	}
 }
 

@@ -100,15 +100,20 @@ func (s *service) serve(ctx context.Context, screen *terminal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.refuseLoops(); err != nil {
+		return err
+	}
 	if err := s.openSinks(ctx); err != nil {
 		return err
 	}
+	defer s.openLate()() // before the sinks are closed
 	showing, hide := context.WithCancel(context.Background())
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		showProgress(showing, screen, s.router, s.policy.JurisdictionNames())
+		s.showProgress(showing, screen)
 	}()
+	s.log.Info("joining group; after a crash it waits for the lost member as long as its session lasts", "group", s.config.Group, "session_timeout", s.config.SessionTimeout)
 	err = s.router.Run(ctx)
 	hide()
 	<-shown

@@ -26,17 +26,20 @@ type sink interface {
 
 // service is one router with its sinks, wired from a policy and the settings. Nothing runs before start.
 type service struct {
-	policy  *classifier.Policy
-	config  *configuration
-	log     *slog.Logger
-	metrics *metrics.Set
-	source  credentials
-	sinks   []sink // in policy order
-	router  *router.Router
+	policy   *classifier.Policy
+	config   *configuration
+	untilEnd bool
+	log      *slog.Logger
+	metrics  *metrics.Set
+	source   credentials
+	sourceID string // cluster id, known from openSource on
+	sinks    []sink // in policy order
+	late     late
+	router   *router.Router
 }
 
 func newService(p *classifier.Policy, c *configuration, untilEnd bool, log *slog.Logger) (*service, error) {
-	s := &service{policy: p, config: c, log: log, metrics: metrics.NewSet()}
+	s := &service{policy: p, config: c, untilEnd: untilEnd, log: log, metrics: metrics.NewSet()}
 	var err error
 	if s.source, err = c.Source.open(envPrefix); err != nil {
 		return nil, err
@@ -53,6 +56,10 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, log *slog
 		if geo, err = router.OpenGeo(c.GeoDB, p.GeoMaxAge, time.Now(), log); err != nil {
 			return nil, usageError(fmt.Errorf("%w; the policy reads an address, so demarc does not start without a database: set DEMARC_GEO_DB to a good one", err))
 		}
+	}
+	if geo != nil && geo.Current().Expired(p.GeoMaxAge, time.Now()) {
+		log.Error("geo database is older than the policy allows: records whose decision needs an address are quarantined as geo_expired; give DEMARC_GEO_DB a newer one",
+			"built", geo.Current().Built(), "max_age", p.GeoMaxAge)
 	}
 	start := kafka.FirstOffset
 	if c.Start == "latest" {
@@ -121,50 +128,6 @@ func readPins(p *classifier.Sink) (sinks.Pins, error) {
 	return pins, nil
 }
 
-// openSinks proves every sink before the first record is read, all side by side, and reports all that fail. A
-// sink that is another place than its pins say stays stopped while the others work, as it would on a later
-// connection; any other fault, or no sink left, ends the start. A sink that is refused outweighs one that could
-// not be asked.
-func (s *service) openSinks(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	answers := make(chan error, len(s.sinks))
-	for i, built := range s.sinks {
-		go func() {
-			err := built.Open(ctx)
-			if err == nil {
-				s.log.Info("sink is open", "sink", s.policy.Sinks[i].Name, "place", place(&s.policy.Sinks[i]), "pins", describePins(&s.policy.Sinks[i]))
-			}
-			answers <- err
-		}()
-	}
-	var failed, stopped []error
-	code := exitUnknown
-	for range s.sinks {
-		err := <-answers
-		refused, ok := errors.AsType[*sinks.RefusedError](err)
-		switch {
-		case err == nil:
-		case ok && refused.Pinned():
-			stopped = append(stopped, err)
-		default:
-			failed = append(failed, err)
-			if ok {
-				code = exitUsage
-			}
-		}
-	}
-	if len(stopped) == len(s.sinks) {
-		code = exitUsage
-	} else if len(failed) == 0 {
-		return nil
-	}
-	return &exit{code: code, cause: errors.Join(append(failed, stopped...)...)}
-}
-
-// openTimeout is how long the source and all sinks may take to answer at the start.
-const openTimeout = 30 * time.Second
-
 // openSource makes sure that the source cluster can be reached and has the topics.
 func (s *service) openSource(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -185,6 +148,7 @@ func (s *service) openSource(ctx context.Context) error {
 	if len(faults) > 0 {
 		return usageError(errors.Join(faults...))
 	}
+	s.sourceID = meta.ClusterID
 	return nil
 }
 
@@ -208,17 +172,25 @@ func (s *service) close() error {
 	return errors.Join(failed...)
 }
 
-// ready is what /readyz answers: every sink takes batches and no partition holds.
+// ready is what /readyz answers: every sink takes batches, the group has assigned and no partition holds.
 func (s *service) ready() readiness {
 	r := readiness{Ready: true}
 	for i, built := range s.sinks {
 		state := built.State()
 		name := s.policy.Sinks[i].Name
-		r.Sinks = append(r.Sinks, sinkState{Name: name, State: state.Status.String(), Reason: state.Err})
+		cause := state.Err
+		if cause == "" {
+			cause = s.late.cause(i)
+		}
+		r.Sinks = append(r.Sinks, sinkState{Name: name, State: state.Status.String(), Reason: cause})
 		if state.Status != sinks.Ready {
 			r.Ready = false
 			r.Reasons = append(r.Reasons, "sink "+name+" is "+state.Status.String())
 		}
+	}
+	if !s.router.Assigned() {
+		r.Ready = false
+		r.Reasons = append(r.Reasons, "waiting for the group to assign partitions")
 	}
 	for source, err := range s.router.Stopped() {
 		r.Ready = false
