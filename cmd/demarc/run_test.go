@@ -185,6 +185,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"source without the topic", []string{s.policy}, []string{"DEMARC_TOPICS=events,clicks"}, 2, "source topic clicks"},
 		{"sink down", []string{down}, nil, 3, "sink us-main"},
 		{"sink without the topic", []string{noSuchTopic}, nil, 2, "sink us-main: topic: expected topic events.uk"},
+		{"all faults at once", []string{s.policy}, []string{"DEMARC_TOPICS=", "DEMARC_LANES=0"}, 2, "DEMARC_LANES=0: want 1 to 1024\ndemarc: DEMARC_TOPICS is not set"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := call{args: append([]string{"run", "--until-end"}, tc.args...), env: append(s.env, tc.env...)}.run(t)
@@ -293,7 +294,7 @@ func (r *running) exit(t *testing.T) int {
 	return r.cmd.ProcessState.ExitCode()
 }
 
-func TestServiceDrainsOnSIGTERM(t *testing.T) {
+func TestServiceDrainsOnSignal(t *testing.T) {
 	s := newSite(t, "us-cluster")
 	s.produce(t, "US", "DE", "")
 	r := startService(t, s)
@@ -306,9 +307,10 @@ func TestServiceDrainsOnSIGTERM(t *testing.T) {
 	r.until(t, "/metrics", func(_ int, body string) bool {
 		return strings.Contains(body, `jurisdictions="US",reason="decided",sink="us-main"} 3`)
 	})
-	r.signal(t, syscall.SIGTERM)
+	r.signal(t, syscall.SIGHUP)
+	r.signal(t, syscall.SIGTERM) // so soon after the first it does not count
 	if code := r.exit(t); code != 0 {
-		t.Errorf("exit code %d after SIGTERM\n%s", code, r.seen.String())
+		t.Errorf("exit code %d after SIGHUP\n%s", code, r.seen.String())
 	}
 	again := call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t)
 	again.want(t, 0, "0 records in", "consumed=0")
@@ -331,7 +333,19 @@ func TestSinkThatGoesDownShowsInReadiness(t *testing.T) {
 	})
 	r.signal(t, syscall.SIGINT)
 	r.waitFor(t, "draining what is in flight; a second signal gives it up")
-	r.signal(t, syscall.SIGINT)
+	gaveUp := make(chan struct{})
+	go func() { // until one is late enough to count as a second
+		for tick := time.Tick(100 * time.Millisecond); ; {
+			select {
+			case <-gaveUp:
+				return
+			case <-tick:
+				_ = r.cmd.Process.Signal(syscall.SIGINT)
+			}
+		}
+	}()
+	r.waitFor(t, "giving up what is in flight; the next start delivers it again")
+	close(gaveUp)
 	if code := r.exit(t); code != 3 {
 		t.Errorf("exit code %d after two signals, want 3\n%s", code, r.seen.String())
 	}
