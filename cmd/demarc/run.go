@@ -14,7 +14,7 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `Settings come from the environment; "demarc config" lists them. The first SIGTERM or SIGINT delivers what is in flight and commits; a second one gives it up, to be delivered again at the next start.
+	return `Settings come from the environment; "demarc config" lists them. The first SIGTERM, SIGINT or SIGHUP delivers what is in flight and commits; a second one, a second or more later, gives it up, to be delivered again at the next start.
 
 Example:
 
@@ -27,10 +27,7 @@ func (cmd runCmd) Run(s *streams) error {
 		return err
 	}
 	c, err := configure(s.environ, kafkaSinks(p))
-	if err != nil {
-		return err
-	}
-	if err := c.complete(); err != nil {
+	if err := errors.Join(err, c.complete()); err != nil {
 		return err
 	}
 	screen := newTerminal(s.err)

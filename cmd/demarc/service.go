@@ -57,10 +57,6 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, log *slog
 			return nil, usageError(fmt.Errorf("%w; the policy reads an address, so demarc does not start without a database: set DEMARC_GEO_DB to a good one", err))
 		}
 	}
-	if geo != nil && geo.Current().Expired(p.GeoMaxAge, time.Now()) {
-		log.Error("geo database is older than the policy allows: records whose decision needs an address are quarantined as geo_expired; give DEMARC_GEO_DB a newer one",
-			"built", geo.Current().Built(), "max_age", p.GeoMaxAge)
-	}
 	start := kafka.FirstOffset
 	if c.Start == "latest" {
 		start = kafka.LastOffset

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"reflect"
 	"slices"
 	"strconv"
@@ -123,6 +124,7 @@ func configure(environ []string, sinks []string) (*configuration, error) {
 	var faults []error
 	rows, errs := parse(&c.settings, envPrefix, vars, "")
 	c.Rows, faults = append(c.Rows, rows...), append(faults, errs...)
+	faults = append(faults, c.settings.malformed()...)
 	if len(errs) == 0 {
 		faults = append(faults, c.settings.contradictions()...)
 	}
@@ -144,7 +146,7 @@ func configure(environ []string, sinks []string) (*configuration, error) {
 	}
 	faults = append(faults, unknown(vars, c.Rows, sinks == nil)...)
 	if len(faults) > 0 {
-		return nil, usageError(errors.Join(faults...))
+		return c, usageError(errors.Join(faults...))
 	}
 	return c, nil
 }
@@ -316,6 +318,43 @@ func edits(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// malformed are lists and addresses that are not in the form that they need.
+func (s *settings) malformed() []error {
+	faults := slices.Concat(unclean("BROKERS", s.Brokers), unclean("TOPICS", s.Topics))
+	for _, broker := range s.Brokers {
+		if host, ok := hostPort(broker); broker != "" && (!ok || host == "") {
+			faults = append(faults, fmt.Errorf("%sBROKERS: %q: want HOST:PORT, such as kafka-1:9092", envPrefix, broker))
+		}
+	}
+	if _, ok := hostPort(s.Listen); !ok {
+		faults = append(faults, fmt.Errorf("%sLISTEN=%s: want HOST:PORT, or :PORT for all addresses", envPrefix, s.Listen))
+	}
+	return faults
+}
+
+// unclean finds empty and repeated entries of a list.
+func unclean(name string, list []string) []error {
+	var faults []error
+	seen := map[string]bool{}
+	for i, entry := range list {
+		switch {
+		case strings.TrimSpace(entry) == "":
+			faults = append(faults, fmt.Errorf("%s%s: entry %d is empty", envPrefix, name, i+1))
+		case seen[entry]:
+			faults = append(faults, fmt.Errorf("%s%s: %q is there twice", envPrefix, name, entry))
+		}
+		seen[entry] = true
+	}
+	return faults
+}
+
+// hostPort takes an address with a numeric port apart.
+func hostPort(address string) (host string, ok bool) {
+	host, port, err := net.SplitHostPort(address)
+	_, bad := strconv.ParseUint(port, 10, 16)
+	return host, err == nil && bad == nil && !strings.ContainsAny(host, " \t/")
 }
 
 // contradictions are settings that are each valid but not together.

@@ -73,6 +73,11 @@ func TestSettingsFaults(t *testing.T) {
 		{"bounds", []string{"DEMARC_LANES=0", "DEMARC_MEMORY=1KiB", "DEMARC_SESSION_TIMEOUT=1h"}, nil,
 			[]string{"DEMARC_LANES=0: want 1 to 1024", "DEMARC_MEMORY=1KiB: want 16MiB to 64GiB", "DEMARC_SESSION_TIMEOUT=1h: want 1s to 30m"}},
 		{"drain too long", []string{"DEMARC_DRAIN_LIMIT=30s"}, nil, []string{"DEMARC_DRAIN_LIMIT=30s: want less than DEMARC_SESSION_TIMEOUT=30s"}},
+		{"lists", []string{"DEMARC_TOPICS=a,,b,a", "DEMARC_BROKERS=x:1,x:1,kafka,:9092,y:many"}, nil, []string{
+			`DEMARC_BROKERS: "x:1" is there twice`, "DEMARC_TOPICS: entry 2 is empty", `DEMARC_TOPICS: "a" is there twice`,
+			`DEMARC_BROKERS: "kafka": want HOST:PORT`, `DEMARC_BROKERS: ":9092": want HOST:PORT`, `DEMARC_BROKERS: "y:many": want HOST:PORT`,
+		}},
+		{"listen", []string{"DEMARC_LISTEN=8470"}, nil, []string{"DEMARC_LISTEN=8470: want HOST:PORT, or :PORT"}},
 		{"tls off", []string{"DEMARC_TLS_CA=ca.pem"}, nil, []string{"set DEMARC_TLS=true"}},
 		{"half a pair", []string{"DEMARC_TLS=true", "DEMARC_TLS_CERT=c.pem"}, nil, []string{"DEMARC_TLS_CERT: certificate and key go together"}},
 		{"no mechanism", []string{"DEMARC_SASL_USER=u", "DEMARC_SASL_PASSWORD=p"}, nil, []string{"DEMARC_SASL_MECHANISM: a user or password is given but no mechanism"}},
