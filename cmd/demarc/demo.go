@@ -79,7 +79,7 @@ func (cmd demoCmd) Run(s *streams) error {
 			return err
 		}
 	}
-	return d.nextCommands()
+	return d.nextCommands(s.program)
 }
 
 func (d *demo) makeDir(dir string) (err error) {
@@ -272,13 +272,14 @@ func storedRecord(r sinks.StoredRecord) *kgo.Record {
 	return k
 }
 
-func (d *demo) nextCommands() error {
+// nextCommands prints commands that work in the shell that started the demo.
+func (d *demo) nextCommands(program string) error {
 	_, err := fmt.Fprintf(d.out, `
   try next:
-    demarc check %[1]s/policy.yaml
-    demarc test %[1]s/policy.yaml %[1]s/cases.yaml
-    echo '{"user":{"verified_region":"DE"}}' | demarc explain %[1]s/policy.yaml
-    demarc cat %[1]s/us-quarantine | head -n 1
-`, d.dir)
+    %[2]s check %[1]s/policy.yaml
+    %[2]s test %[1]s/policy.yaml %[1]s/cases.yaml
+    echo '{"user":{"verified_region":"DE"}}' | %[2]s explain %[1]s/policy.yaml
+    %[2]s cat %[1]s/us-quarantine | head -n 1
+`, d.dir, program)
 	return err
 }

@@ -24,6 +24,9 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("no commands to try:\n%s", r.out)
 	}
 	for command := range strings.Lines(next) {
+		if !strings.Contains(command, binary+" ") {
+			t.Errorf("%q does not call the binary as it was called", command)
+		}
 		if out := shell(t, dir, strings.TrimSpace(command)); out == "" {
 			t.Errorf("%s prints nothing", strings.TrimSpace(command))
 		}

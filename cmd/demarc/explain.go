@@ -66,6 +66,9 @@ func (cmd explainCmd) record(in io.Reader) (*record.Record, error) {
 	}
 	for _, h := range cmd.Header {
 		name, value, ok := strings.Cut(h, "=")
+		if name == "" || !ok && strings.ContainsAny(name, ": \t") {
+			return nil, usageError(headerFault(h))
+		}
 		header := record.Header{Key: []byte(name)}
 		if ok {
 			header.Value = []byte(value)
@@ -84,4 +87,13 @@ func (cmd explainCmd) record(in io.Reader) (*record.Record, error) {
 	}
 	r.Value = value
 	return r, nil
+}
+
+// headerFault says what is wrong with a --header; most write it as in HTTP.
+func headerFault(h string) error {
+	hint := ""
+	if name, value, ok := strings.Cut(h, ":"); ok && name != "" {
+		hint = "; write " + name + "=" + strings.TrimSpace(value)
+	}
+	return fmt.Errorf("--header=%q: want NAME=VALUE, or NAME alone for a null value%s", h, hint)
 }

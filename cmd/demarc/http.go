@@ -38,6 +38,7 @@ func listen(address string, set *metrics.Set, ready func() readiness) (*server, 
 	if err != nil {
 		return nil, usageError(fmt.Errorf("listen on %s: %w; set DEMARC_LISTEN to a free host:port", address, err))
 	}
+	metrics.ExposeMetadata(true) // Prometheus wants a TYPE with every metric
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

@@ -42,7 +42,7 @@ func TestServer(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
 
-	if code, body := get(t, s, "GET", "/metrics"); code != 200 || !strings.Contains(body, `demarc_records_total{topic="events"} 7`) || !strings.Contains(body, "process_resident_memory_bytes") {
+	if code, body := get(t, s, "GET", "/metrics"); code != 200 || !strings.Contains(body, `demarc_records_total{topic="events"} 7`) || !strings.Contains(body, "process_resident_memory_bytes") || !strings.Contains(body, "# TYPE demarc_records_total counter") {
 		t.Errorf("/metrics: %d %s", code, body)
 	}
 	if code, body := get(t, s, "GET", "/healthz"); code != 200 || body != "ok\n" {

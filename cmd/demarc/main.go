@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -31,11 +32,12 @@ const description = `Routes Kafka records to sinks inside the jurisdiction of ea
 Exit codes: 0 yes, 1 the answer is no, 2 usage or configuration, 3 could not find out (network, disk).`
 
 func main() {
-	os.Exit(run(os.Args[1:], &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}))
+	os.Exit(run(os.Args[1:], &streams{program: os.Args[0], in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}))
 }
 
 // streams are the process's surroundings, handed to every subcommand.
 type streams struct {
+	program  string // the name that it was called by
 	in       io.Reader
 	out, err io.Writer
 	environ  []string // "NAME=value"
@@ -50,12 +52,16 @@ func run(args []string, s *streams) int {
 		fmt.Fprintln(s.err, "demarc:", err)
 		return exitUsage
 	}
-	ctx, err := parser.Parse(args)
+	ctx, err := parser.Parse(asFlag(args))
 	if answered {
 		return exitYes
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "demarc: %v\nRun `demarc --help` to see what there is.\n", err)
+		fmt.Fprintf(s.err, "demarc: %v\n", err)
+		if len(args) > 0 && !knows(parser.Model, args[0]) {
+			fmt.Fprintf(s.err, "The commands are %s.\n", strings.Join(commands(parser.Model), ", "))
+		}
+		fmt.Fprintln(s.err, "Run `demarc --help` to see what there is.")
 		return exitUsage
 	}
 	err = ctx.Run(s, ctx.Model)
@@ -63,6 +69,26 @@ func run(args []string, s *streams) int {
 		fmt.Fprintln(s.err, "demarc:", strings.ReplaceAll(err.Error(), "\n", "\ndemarc: "))
 	}
 	return exitCode(err)
+}
+
+// asFlag turns "help" and "help COMMAND" into what the parser knows: --help after the command.
+func asFlag(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
+	}
+	return append(slices.Clone(args[1:]), "--help")
+}
+
+func commands(app *kong.Application) (names []string) {
+	for _, n := range app.Children {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// knows reports whether a command line that begins with word names a command, or is about flags.
+func knows(app *kong.Application, word string) bool {
+	return strings.HasPrefix(word, "-") || slices.Contains(commands(app), word)
 }
 
 func newParser(c *cli, s *streams, exit func(int)) (*kong.Kong, error) {
