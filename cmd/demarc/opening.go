@@ -64,7 +64,7 @@ func (s *service) open(ctx context.Context, i int) error {
 		return err
 	}
 	p := &s.policy.Sinks[i]
-	if k, ok := s.sinks[i].(interface{ ClusterID() string }); ok && s.isLoop(p, k.ClusterID()) {
+	if k, ok := s.sinks[i].(*sinks.Kafka); ok && s.isLoop(p, k.ClusterID()) {
 		return s.loopError(p)
 	}
 	s.log.Info("sink is open", "sink", p.Name, "place", place(p), "pins", describePins(p))
