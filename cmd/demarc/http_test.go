@@ -33,6 +33,7 @@ func get(t *testing.T, s *server, method, path string) (int, string) {
 func TestServer(t *testing.T) {
 	set := metrics.NewSet()
 	set.NewCounter(`demarc_records_total{topic="events"}`).Set(7)
+	set.NewSummary(`demarc_seconds{sink="eu"}`).Update(1)
 	var answer atomic.Pointer[readiness]
 	answer.Store(&readiness{Reasons: []string{"sink eu is retrying"}, Sinks: []sinkState{{Name: "eu", State: "retrying", Reason: "down"}}})
 	s, err := listen("127.0.0.1:0", set, func() readiness { return *answer.Load() })
@@ -42,7 +43,7 @@ func TestServer(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
 
-	if code, body := get(t, s, "GET", "/metrics"); code != 200 || !strings.Contains(body, `demarc_records_total{topic="events"} 7`) || !strings.Contains(body, "process_resident_memory_bytes") || !strings.Contains(body, "# TYPE demarc_records_total counter") {
+	if code, body := get(t, s, "GET", "/metrics"); code != 200 || !strings.Contains(body, `demarc_records_total{topic="events"} 7`) || !strings.Contains(body, "process_resident_memory_bytes") || !strings.Contains(body, "# TYPE demarc_records_total counter\n") || !strings.Contains(body, "# TYPE demarc_seconds summary\n") {
 		t.Errorf("/metrics: %d %s", code, body)
 	}
 	if code, body := get(t, s, "GET", "/healthz"); code != 200 || body != "ok\n" {
