@@ -76,11 +76,12 @@ func (g *Geo) read(now time.Time) error {
 	return nil
 }
 
-// watch looks at the file whenever tick fires, until ctx ends.
-func (g *Geo) watch(ctx context.Context, tick <-chan time.Time) {
+// watch judges the database's age, then looks at the file and the age whenever tick fires, until ctx ends.
+func (g *Geo) watch(ctx context.Context, now time.Time, tick <-chan time.Time) {
 	if g == nil {
 		return
 	}
+	g.checkAge(now)
 	for {
 		select {
 		case <-ctx.Done():

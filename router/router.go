@@ -153,7 +153,7 @@ func (r *Router) Run(ctx context.Context) error {
 	defer stopWatching()
 	tick := time.NewTicker(r.cfg.GeoInterval)
 	defer tick.Stop()
-	go r.geo.watch(watching, tick.C)
+	go r.geo.watch(watching, r.now(), tick.C)
 	if err := r.lookAround(ctx); err != nil {
 		return err
 	}
