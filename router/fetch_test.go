@@ -62,8 +62,7 @@ func TestLeaderChangesWhileARequestToTheOldOneHangs(t *testing.T) {
 // Between the hand-over of a chunk and the end of its response another broker's loop may ask for the partition.
 func TestResponseReleasesNoPartitionThatAnotherRequestHas(t *testing.T) {
 	p, second := newTestPartition(0), newTestPartition(1)
-	var f *fetcher
-	f = newTestFetcher(func(req kafka.Request) (kafka.Response, error) {
+	f := newTestFetcher(func(req kafka.Request) (kafka.Response, error) {
 		fetch, ok := req.(*wire.Fetch)
 		if !ok {
 			return nil, errors.ErrUnsupported
