@@ -18,10 +18,11 @@ lint:
 	$(GO) vet ./... && $(GO) vet -tags real ./...
 	$(STATICCHECK) -tags real ./...
 
-# Each target of each package on its own: go fuzzes one at a time.
+# Each target of each package on its own: go fuzzes one at a time. A second try, because go's fuzzer now and then
+# reports its own deadline as a failure; what it really finds is kept in testdata and fails again.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	  $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg; done; done
+	  fuzz="$(GO) test -run ^$$ -fuzz ^$$target$$ -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$pkg"; $$fuzz || $$fuzz; done; done
 
 # Without cgo: compiling libzstd takes longer than the demo.
 demo: ; CGO_ENABLED=0 $(GO) build -trimpath -o demarc ./cmd/demarc && ./demarc demo
