@@ -3,7 +3,6 @@
 package wire
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/DataDog/zstd"
@@ -27,32 +26,3 @@ func (z *zstdEncoder) compress(dst, src []byte) ([]byte, error) {
 }
 
 func (z *zstdEncoder) close() {} // a finalizer of the context frees what C has allocated
-
-// zstdDecoder is libzstd, which takes a quarter less time than the decoder in Go. Decoding in one step it needs no
-// memory but the room for the result, whatever window a frame asks for.
-type zstdDecoder struct{ ctx zstd.Ctx }
-
-func (z *zstdDecoder) open(int) error {
-	if z.ctx == nil {
-		z.ctx = zstd.NewCtx()
-	}
-	return nil
-}
-
-// into decodes src into room and returns how much of it is filled.
-func (z *zstdDecoder) into(room, src []byte, _ bool) (int, error) {
-	size := len(room)
-	if size == 0 {
-		room = make([]byte, 1) // C wants an address
-	}
-	n, err := z.ctx.DecompressInto(room, src)
-	switch {
-	case zstd.IsDstSizeTooSmallError(err):
-		return 0, fmt.Errorf("%w: %w", errRoom, err)
-	case err == nil && n > size:
-		return 0, errRoom
-	}
-	return n, err
-}
-
-func (z *zstdDecoder) close() {} // as with the encoder
