@@ -97,7 +97,7 @@ func TestRunUntilEnd(t *testing.T) {
 			t.Errorf("stdout lacks %q:\n%s", want, r.out)
 		}
 	}
-	for _, want := range []string{"cluster_id=us-cluster", "sink=us-main", "consumed=5", "delivered=3", "quarantined=2", "in_flight=0"} {
+	for _, want := range []string{"cluster_id=us-cluster", "sink=us-main", "consumed=5", "delivered=3", "quarantined=2", "in_flight=0", "given_up=0"} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("log lacks %q:\n%s", want, r.err)
 		}

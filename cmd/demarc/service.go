@@ -243,11 +243,12 @@ func (s *service) stopped(err error) error {
 
 // logTotals says what became of everything that was read.
 func (s *service) logTotals(message string) {
-	var consumed, delivered, quarantined, inFlight, control, absent int64
+	var consumed, delivered, quarantined, inFlight, control, absent, givenUp int64
 	for _, a := range s.router.Accounts() {
 		consumed, delivered, quarantined = consumed+a.Consumed, delivered+a.Delivered, quarantined+a.Quarantined
 		inFlight, control, absent = inFlight+a.InFlight, control+a.Control, absent+a.Absent
+		givenUp += a.GivenUp
 	}
 	s.log.Info(message, "consumed", consumed, "delivered", delivered, "quarantined", quarantined,
-		"in_flight", inFlight, "control", control, "absent", absent)
+		"in_flight", inFlight, "control", control, "absent", absent, "given_up", givenUp)
 }
