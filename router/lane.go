@@ -88,7 +88,7 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 		l.abandon(c)
 		return
 	}
-	l.commit(l.settle(c, receipts, booked))
+	l.commit(l.settle(receipts))
 	// From the next offset commit on, a crash costs nothing.
 }
 
@@ -111,10 +111,11 @@ func (p *part) offset(i int) int64 {
 // delivery is what the sinks have been given and have not answered for.
 type delivery []part
 
-// receipts says that every record of a chunk is durable at its sink or at its quarantine. Only lane.receipts
-// makes one; settle needs one.
+// receipts says that every record of a chunk is durable at its sink or at its quarantine, and what to book for it.
+// Only lane.receipts makes one; settle needs one.
 type receipts struct {
-	chunk *chunk
+	chunk  *chunk
+	booked *result
 }
 
 // position is an offset below which everything has settled. Only lane.settle makes one; commit needs one.
@@ -137,7 +138,7 @@ func (l *lane) receipts(ctx context.Context, c *chunk, d delivery, booked *resul
 		p := &d[i]
 		receipt, err := p.batch.Wait()
 		if err != nil {
-			failed = err // the others still borrow nothing of the lane's: no need to wait in order, but wait for all
+			failed = err // the chunk is over once all its batches are settled, so the rest is waited for too
 			continue
 		}
 		l.router.stats.acknowledged(p)
@@ -148,14 +149,15 @@ func (l *lane) receipts(ctx context.Context, c *chunk, d delivery, booked *resul
 			l.router.outputs.put(p.batch.Bytes)
 		}
 	}
-	return receipts{c}, failed
+	return receipts{c, booked}, failed
 }
 
 // settle books a chunk in its partition's account.
-func (l *lane) settle(c *chunk, _ receipts, booked *result) position {
-	c.p.account.settle(booked, c.to)
-	l.router.stats.settled(c.p.tp.Topic, booked)
-	return position{tp: c.p.tp, offset: c.to}
+func (l *lane) settle(r receipts) position {
+	p := r.chunk.p
+	p.account.settle(r.booked, r.chunk.to)
+	l.router.stats.settled(p.tp.Topic, r.booked)
+	return position{tp: p.tp, offset: r.chunk.to}
 }
 
 func (l *lane) commit(p position) { l.gen.commits.advance(p) }

@@ -51,7 +51,6 @@ type building struct {
 	builder wire.Builder
 	codec   wire.Codec
 	offsets []int64
-	newest  int64
 }
 
 func (r *Router) newWorkspace() *workspace {
@@ -193,7 +192,7 @@ func (w *workspace) pass(b wire.Batch, sink int) error {
 		return err
 	}
 	out := wire.PassThrough(w.router.outputs.get(), b)
-	w.add(part{sink: sink, first: b.BaseOffset(), newest: b.MaxTimestamp()}, out, int(b.Count()))
+	w.add(part{sink: sink, first: b.BaseOffset()}, out)
 	return nil
 }
 
@@ -217,11 +216,7 @@ func (w *workspace) put(r *wire.Record, d record.Decision, timestamp, offset int
 			return err
 		}
 	}
-	if s.builder.Count() == 0 {
-		s.newest = timestamp
-	}
 	s.codec = codec
-	s.newest = max(s.newest, timestamp)
 	s.offsets = append(s.offsets, offset)
 	if !d.Reason.Quarantines() {
 		s.builder.Add(timestamp, r.Tail)
@@ -255,14 +250,16 @@ func (w *workspace) flush(sink int) error {
 	if err != nil {
 		return fmt.Errorf("encode batch for sink %s: %w", w.router.sinkName(sink), err)
 	}
-	w.add(part{sink: sink, first: s.offsets[0], offsets: s.offsets, newest: s.newest}, out, n)
+	w.add(part{sink: sink, first: s.offsets[0], offsets: s.offsets}, out)
 	s.builder.Reset()
 	s.offsets = make([]int64, 0, n)
 	return nil
 }
 
-func (w *workspace) add(p part, bytes []byte, records int) {
-	p.batch = record.NewBatch(w.chunk.p.tp, bytes, records, w.lane.gen.live)
+func (w *workspace) add(p part, bytes []byte) {
+	b := wire.Batch{Raw: bytes}
+	p.newest = b.MaxTimestamp()
+	p.batch = record.NewBatch(w.chunk.p.tp, bytes, int(b.Count()), w.lane.gen.live)
 	w.parts = append(w.parts, p)
 }
 
