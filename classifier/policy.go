@@ -156,27 +156,3 @@ func (p *Policy) ID() string {
 func (p *Policy) ReadsIP() bool {
 	return slices.ContainsFunc(p.Signals, func(s Signal) bool { return s.As == IP || s.As == ForwardedFor })
 }
-
-// SinkIndex finds a sink by its name.
-func (p *Policy) SinkIndex(name string) (int, bool) {
-	i := slices.IndexFunc(p.Sinks, func(s Sink) bool { return s.Name == name })
-	return i, i >= 0
-}
-
-// SinkNames lists the names of the sinks in policy order.
-func (p *Policy) SinkNames() []string {
-	names := make([]string, len(p.Sinks))
-	for i, s := range p.Sinks {
-		names[i] = s.Name
-	}
-	return names
-}
-
-// SignalNames lists the names of the signals in policy order.
-func (p *Policy) SignalNames() []string {
-	names := make([]string, len(p.Signals))
-	for i, s := range p.Signals {
-		names[i] = s.Name
-	}
-	return names
-}
