@@ -47,14 +47,17 @@ func milliseconds(d time.Duration) int32 {
 	return int32(min(max(d.Milliseconds(), 0), 1<<31-1))
 }
 
-// bodyStep is the unit in which buffers for answers grow.
-const bodyStep = 64 << 10
+// Buffers for answers begin small, as the answer to a Produce is, and grow in steps where records come in.
+const (
+	bodyFirst = 512
+	bodyStep  = 64 << 10
+)
 
 // readBody reads one response: its length, the correlation id, which must be the request's, and the body, into
 // buf or, where that is too small, into a new buffer of at most limit bytes.
 func readBody(r io.Reader, buf []byte, limit int, correlation int32) ([]byte, error) {
 	if cap(buf) < 8 {
-		buf = make([]byte, bodyStep)
+		buf = make([]byte, bodyFirst)
 	}
 	head := buf[:8]
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -70,7 +73,11 @@ func readBody(r io.Reader, buf []byte, limit int, correlation int32) ([]byte, er
 	case id != correlation:
 		return buf, fmt.Errorf("correlation id is %d, want %d", id, correlation)
 	}
-	if int64(cap(buf)) < size {
+	switch {
+	case int64(cap(buf)) >= size:
+	case size < bodyStep:
+		buf = make([]byte, size)
+	default:
 		buf = make([]byte, (size+bodyStep-1)/bodyStep*bodyStep)
 	}
 	body := buf[:size]
