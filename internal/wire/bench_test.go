@@ -119,7 +119,7 @@ func BenchmarkCompress(b *testing.B) {
 			var dst []byte
 			for b.Loop() {
 				var err error
-				if dst, err = comp.Compress(dst[:0], c, section); err != nil {
+				if dst, err = comp.Compress(dst[:0], c, section, benchRecords); err != nil {
 					b.Fatal(err)
 				}
 			}

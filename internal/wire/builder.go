@@ -87,15 +87,17 @@ func (b *Builder) Build(dst []byte, c Codec, comp *Compressor) ([]byte, error) {
 		return dst, errors.New("build batch: it has no records")
 	}
 	start := len(dst)
-	out := append(dst, blankHeader[:]...)
-	if c == None {
-		out = append(out, b.section...)
-	} else {
+	section := b.section
+	if c != None {
+		// Compressed beside dst and then copied: an encoder wants room for the worst case, several times of what it
+		// fills, and every batch that waits for its sink would hold on to it.
 		var err error
-		if out, err = comp.Compress(out, c, b.section); err != nil {
+		if comp.section, err = comp.Compress(comp.section[:0], c, b.section, int(b.count)); err != nil {
 			return dst, fmt.Errorf("build batch: %w", err)
 		}
+		section = comp.section
 	}
+	out := append(append(dst, blankHeader[:]...), section...)
 	if len(out)-start-afterLength > math.MaxInt32 {
 		return dst, fmt.Errorf("build batch: %d bytes are more than a batch can hold", len(out)-start)
 	}

@@ -122,14 +122,16 @@ type Compressor struct {
 	gzip gzipWriter
 	lz4  lz4Encoder
 	zstd zstdEncoder
+
+	section []byte // what Builder.Build last compressed
 }
 
 // NewCompressor makes a Compressor.
 func NewCompressor() *Compressor { return &Compressor{} }
 
-// Compress appends the compressed src to dst, in place where dst has room. On an error dst comes back with its
-// old length.
-func (c *Compressor) Compress(dst []byte, codec Codec, src []byte) ([]byte, error) {
+// Compress appends the compressed src, which holds so many records, to dst, in place where dst has room. On an
+// error dst comes back with its old length.
+func (c *Compressor) Compress(dst []byte, codec Codec, src []byte, records int) ([]byte, error) {
 	old := len(dst)
 	var err error
 	switch codec {
@@ -142,7 +144,7 @@ func (c *Compressor) Compress(dst []byte, codec Codec, src []byte) ([]byte, erro
 	case LZ4:
 		dst, err = c.lz4.compress(dst, src)
 	case Zstd:
-		dst, err = c.zstd.compress(dst, src)
+		dst, err = c.zstd.compress(dst, src, records)
 	default:
 		return dst, fmt.Errorf("compress %v: the codec is unknown", codec)
 	}

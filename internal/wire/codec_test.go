@@ -62,7 +62,7 @@ func TestCodecsAppend(t *testing.T) {
 		for _, c := range codecs {
 			for _, room := range []int{0, 100, 6 << 20} {
 				dst := append(make([]byte, 0, 3+room), "abc"...)
-				packed, err := comp.Compress(dst, c, want)
+				packed, err := comp.Compress(dst, c, want, len(want)/500)
 				if err != nil || string(packed[:3]) != "abc" {
 					t.Fatalf("%s, %v: compress: %v", name, c, err)
 				}
@@ -99,7 +99,7 @@ func TestOthersReadOurs(t *testing.T) {
 	}
 	for name, want := range payloads() {
 		for c, read := range readers {
-			packed, err := comp.Compress(nil, c, want)
+			packed, err := comp.Compress(nil, c, want, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +168,7 @@ func TestConcatenated(t *testing.T) {
 	defer comp.Close()
 	defer d.Close()
 	twice := func(c Codec) []byte {
-		one, err := comp.Compress(nil, c, []byte("twenty bytes of data"))
+		one, err := comp.Compress(nil, c, []byte("twenty bytes of data"), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +284,7 @@ func TestLimitIsExact(t *testing.T) {
 	for name, want := range payloads() {
 		exact, tight := NewDecompressor(len(want)), NewDecompressor(len(want)-1)
 		for _, c := range codecs {
-			packed, err := comp.Compress(nil, c, want)
+			packed, err := comp.Compress(nil, c, want, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -383,7 +383,7 @@ func TestCodecsDoNotAllocate(t *testing.T) {
 		var packed, out []byte
 		if n := testing.AllocsPerRun(10, func() {
 			var err error
-			if packed, err = comp.Compress(packed[:0], c, src); err != nil {
+			if packed, err = comp.Compress(packed[:0], c, src, len(src)/500); err != nil {
 				t.Fatal(err)
 			}
 			if out, err = d.Decompress(out[:0], c, packed); err != nil {

@@ -15,7 +15,7 @@ const zstdWindow = 1 << 20
 // batch has a CRC.
 type zstdEncoder struct{ enc *zstd.Encoder }
 
-func (z *zstdEncoder) compress(dst, src []byte) ([]byte, error) {
+func (z *zstdEncoder) compress(dst, src []byte, _ int) ([]byte, error) {
 	if z.enc == nil {
 		var err error
 		z.enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
