@@ -145,10 +145,9 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 func (r *Router) Run(ctx context.Context) error {
 	defer r.transport.CloseIdleConnections()
 	for range cap(r.workspaces) {
-		w := r.newWorkspace()
-		defer w.close()
-		r.workspaces <- w
+		r.workspaces <- r.newWorkspace()
 	}
+	defer r.closeWorkspaces()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
 	tick := time.NewTicker(r.cfg.GeoInterval)
@@ -172,6 +171,13 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 	defer func() { _ = group.Close() }() // it never fails
 	return r.generations(ctx, group)
+}
+
+// closeWorkspaces waits for whoever has one, since what it frees is not the garbage collector's.
+func (r *Router) closeWorkspaces() {
+	for range cap(r.workspaces) {
+		(<-r.workspaces).close()
+	}
 }
 
 // Abort ends a drain at once: what is in flight is given up and will be delivered again.
