@@ -18,31 +18,18 @@ var special = parseSpecial(specialCSV)
 
 // noLocation reports whether a is of a special-purpose block, multicast, or an IPv6 address that wraps an IPv4
 // address of someone else's choice: such an address says nothing about where its user is, and no database is asked.
-func noLocation(a netip.Addr) bool {
-	if a = a.Unmap(); a.Is4() {
-		at := bits4(a)
-		return special.v4.has(uint128{lo: uint64(at)}, byte(at>>24))
+func noLocation(a address) bool {
+	if a.is4 {
+		return special.v4.has(a.bits, byte(a.bits.lo>>24))
 	}
-	at := bits6(a)
-	return special.v6.has(at, byte(at.hi>>56))
-}
-
-// bits4 is an IPv4 address as a number.
-func bits4(a netip.Addr) uint32 {
-	quad := a.As4()
-	return binary.BigEndian.Uint32(quad[:])
-}
-
-// bits6 is an IPv6 address as a number. It is not used for IPv4: the copy that As16 makes costs more than the rest.
-func bits6(a netip.Addr) uint128 {
-	ip := a.As16()
-	return uint128{binary.BigEndian.Uint64(ip[:8]), binary.BigEndian.Uint64(ip[8:])}
+	return special.v6.has(a.bits, byte(a.bits.hi>>56))
 }
 
 // prefixRange is the first and the last address of p, as numbers of 32 bits if p is an IPv4 prefix.
 func prefixRange(p netip.Prefix) (r addressRange, is4 bool) {
 	is4 = p.Addr().Is4()
-	first := bits6(p.Masked().Addr())
+	ip := p.Masked().Addr().As16()
+	first := uint128{binary.BigEndian.Uint64(ip[:8]), binary.BigEndian.Uint64(ip[8:])}
 	if is4 {
 		first = uint128{lo: first.lo & math.MaxUint32} // without the prefix of IPv4-mapped addresses
 	}
@@ -136,6 +123,14 @@ func (a uint128) shiftRight(n int) uint128 {
 		return uint128{lo: a.hi >> (n - 64)}
 	}
 	return uint128{a.hi >> n, a.lo>>n | a.hi<<(64-n)}
+}
+
+// shiftLeft is a shifted by 0 to 128 bits.
+func (a uint128) shiftLeft(n int) uint128 {
+	if n >= 64 {
+		return uint128{hi: a.lo << (n - 64)}
+	}
+	return uint128{a.hi<<n | a.lo>>(64-n), a.lo << n}
 }
 
 // next is a+1; after the last address comes 0.

@@ -3,7 +3,6 @@ package classifier
 import (
 	"crypto/sha256"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -150,12 +149,12 @@ func (g *Geo) Expired(maxAge time.Duration, now time.Time) bool {
 
 // country looks up where a is. The region is good if the reason is Decided; else the reason is NoLocation, also for
 // all that noLocation names, or UnknownCode for a code that is no country. Kosovo is region(XK).
-func (g *Geo) country(a netip.Addr) (region, record.Reason) {
+func (g *Geo) country(a address) (region, record.Reason) {
 	var value uint8
-	if a = a.Unmap(); a.Is4() {
-		value = g.ranges.v4.value(bits4(a))
+	if a.is4 {
+		value = g.ranges.v4.value(uint32(a.bits.lo))
 	} else {
-		value = g.ranges.v6.value(bits6(a))
+		value = g.ranges.v6.value(a.bits)
 	}
 	switch value {
 	case geoNoLocation:

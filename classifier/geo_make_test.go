@@ -92,7 +92,7 @@ func newJudge(t testing.TB, data []byte) *judge {
 
 func (j *judge) answer(a netip.Addr) answer {
 	a = a.Unmap()
-	if noLocation(a) || j.db.Metadata.IPVersion == 4 && !a.Is4() {
+	if noLocation(addressOf(a)) || j.db.Metadata.IPVersion == 4 && !a.Is4() {
 		return answer{0, record.NoLocation}
 	}
 	found := j.db.Lookup(a)
@@ -134,7 +134,7 @@ func (j *judge) read(found maxminddb.Result) (code string, anycast bool) {
 // compare asks both about a.
 func (j *judge) compare(t testing.TB, g *Geo, a netip.Addr) {
 	t.Helper()
-	r, reason := g.country(a)
+	r, reason := g.country(addressOf(a))
 	if got, want := (answer{r, reason}), j.answer(a); got != want {
 		t.Fatalf("country(%s) = %v, the database says %v", a, got, want)
 	}

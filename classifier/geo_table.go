@@ -9,7 +9,7 @@ import (
 const (
 	geoNoLocation  uint8 = 255
 	geoUnknownCode uint8 = 254
-	geoSplit       uint8 = 253 // only inside table6: look in its fine list
+	geoSplit       uint8 = 253 // only inside a table: look in its list of what is finer
 )
 
 var lastIPv6 = uint128{math.MaxUint64, math.MaxUint64}
@@ -56,10 +56,14 @@ func (l *rangeList) start(at uint128, value uint8) {
 	}
 }
 
-// table4 holds the ranges of IPv4 as entries. Those of one /16 are [first[n], first[n+1]), by the last 16 bits of their
-// first address; the first of them is at 0.
+// table4 has a page for each /16 of IPv4, in which there is a value for each of its /24. All /16 of one value share a
+// page. A look-up takes two loads and no branch that depends on the database, except for a /24 with more than one value:
+// that has the value geoSplit and stands in entries. Those of one page are [first[page], first[page+1]), by the last 16
+// bits of their first address.
 type table4 struct {
-	first   [1<<16 + 1]uint32
+	page    [1 << 16]uint16
+	values  [][256]uint8 // by page
+	first   []uint32     // by page
 	entries []tableEntry
 }
 
@@ -86,26 +90,65 @@ func entryFor(entries []tableEntry, key uint32) tableEntry {
 }
 
 func newTable4(starts []rangeStart) *table4 {
-	t := &table4{entries: make([]tableEntry, 0, 1<<16+len(starts))}
+	t := &table4{}
+	uniform := map[uint8]uint16{} // value -> its page
 	value := geoNoLocation
 	for head := range uint64(1 << 16) {
-		t.first[head] = uint32(len(t.entries))
-		if len(starts) == 0 || starts[0].at.lo != head<<16 {
-			t.entries = append(t.entries, entryOf(0, value))
+		if len(starts) > 0 && starts[0].at.lo == head<<16 {
+			value = starts[0].value
+			starts = starts[1:]
 		}
-		for len(starts) > 0 && starts[0].at.lo>>16 == head {
+		n := 0
+		for n < len(starts) && starts[n].at.lo>>16 == head {
+			n++
+		}
+		page, known := uniform[value]
+		if n > 0 || !known {
+			page = uint16(len(t.values))
+			t.addPage(value, starts[:n])
+		}
+		t.page[head] = page
+		if n == 0 {
+			uniform[value] = page
+			continue
+		}
+		value = starts[n-1].value
+		starts = starts[n:]
+	}
+	t.first = append(t.first, uint32(len(t.entries)))
+	return t
+}
+
+// addPage adds the page of a /16 that begins with value and goes on with starts.
+func (t *table4) addPage(value uint8, starts []rangeStart) {
+	t.first = append(t.first, uint32(len(t.entries)))
+	var values [256]uint8
+	for i := range uint64(256) {
+		if len(starts) > 0 && starts[0].at.lo&0xffff == i<<8 {
+			value = starts[0].value
+			starts = starts[1:]
+		}
+		values[i] = value
+		if len(starts) == 0 || starts[0].at.lo>>8&0xff != i {
+			continue
+		}
+		values[i] = geoSplit
+		t.entries = append(t.entries, entryOf(uint32(i<<8), value))
+		for len(starts) > 0 && starts[0].at.lo>>8&0xff == i {
 			value = starts[0].value
 			t.entries = append(t.entries, entryOf(uint32(starts[0].at.lo&0xffff), value))
 			starts = starts[1:]
 		}
 	}
-	t.first[1<<16] = uint32(len(t.entries))
-	return t
+	t.values = append(t.values, values)
 }
 
 func (t *table4) value(at uint32) uint8 {
-	head := at >> 16
-	return entryFor(t.entries[t.first[head]:t.first[head+1]], at&0xffff).value()
+	page := t.page[at>>16]
+	if value := t.values[page][at>>8&0xff]; value != geoSplit {
+		return value
+	}
+	return entryFor(t.entries[t.first[page]:t.first[page+1]], at&0xffff).value()
 }
 
 // table6 holds the ranges of IPv6 as a tree that branches by 16 bits and then by 8, down to /48, but only where there

@@ -199,7 +199,7 @@ func TestGeoAnswers(t *testing.T) {
 }
 
 func sayCountry(g *Geo, a string) string {
-	r, reason := g.country(netip.MustParseAddr(a))
+	r, reason := g.country(addressOf(netip.MustParseAddr(a)))
 	if reason != record.Decided {
 		return reason.String()
 	}

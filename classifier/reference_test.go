@@ -374,13 +374,13 @@ func (ref reference) locate(text string) (Countries, record.Reason) {
 		return set, record.Malformed
 	}
 	addr = addr.Unmap()
-	if noLocation(addr) {
+	if noLocation(addressOf(addr)) {
 		return set, record.NoLocation
 	}
 	if ref.snap.Geo == nil || ref.snap.Expired {
 		return set, record.GeoExpired
 	}
-	r, reason := ref.snap.Geo.country(addr)
+	r, reason := ref.snap.Geo.country(addressOf(addr))
 	if reason == record.Decided {
 		set.Add(Country(r))
 	}
