@@ -25,14 +25,15 @@ type Geo struct {
 // records, or a flat one with country_code records. The whole file is verified and turned into a table of countries, so
 // a damaged one is refused here and never shows later, and data is not kept.
 func OpenGeo(data []byte) (*Geo, error) {
-	g, err := openGeo(data)
+	g, err := openGeo(data, (*maxminddb.Reader).Verify)
 	if err != nil {
 		return nil, fmt.Errorf("open geo database: %w", err)
 	}
 	return g, nil
 }
 
-func openGeo(data []byte) (*Geo, error) {
+// openGeo holds data to verify before it makes a table of it.
+func openGeo(data []byte, verify func(*maxminddb.Reader) error) (*Geo, error) {
 	db, err := maxminddb.OpenBytes(data, maxminddb.DisableStringCache())
 	if err != nil {
 		return nil, fmt.Errorf("%w; is it a whole MaxMind DB file (.mmdb), uncompressed?", err)
@@ -47,7 +48,7 @@ func openGeo(data []byte) (*Geo, error) {
 	if len(db.Metadata.Description) == 0 {
 		db.Metadata.Description = map[string]string{"en": g.kind} // Verify insists on one; flat files have none
 	}
-	if err := db.Verify(); err != nil {
+	if err := verify(db); err != nil {
 		return nil, fmt.Errorf("%w; the file is damaged, fetch it again", err)
 	}
 	if err := g.fill(newGeoTree(db, data)); err != nil {

@@ -90,8 +90,9 @@ func entryFor(entries []tableEntry, key uint32) tableEntry {
 }
 
 func newTable4(starts []rangeStart) *table4 {
-	t := &table4{}
-	uniform := map[uint8]uint16{} // value -> its page
+	const pages = 1 << 14 // a common database needs no more
+	t := &table4{values: make([][256]uint8, 0, pages), first: make([]uint32, 0, pages+1)}
+	var uniform [256]int // value -> 1 + its page, 0 if it has none
 	value := geoNoLocation
 	for head := range uint64(1 << 16) {
 		if len(starts) > 0 && starts[0].at.lo == head<<16 {
@@ -102,14 +103,14 @@ func newTable4(starts []rangeStart) *table4 {
 		for n < len(starts) && starts[n].at.lo>>16 == head {
 			n++
 		}
-		page, known := uniform[value]
-		if n > 0 || !known {
-			page = uint16(len(t.values))
+		page := uniform[value] - 1
+		if n > 0 || page < 0 {
+			page = len(t.values)
 			t.addPage(value, starts[:n])
 		}
-		t.page[head] = page
+		t.page[head] = uint16(page)
 		if n == 0 {
-			uniform[value] = page
+			uniform[value] = page + 1
 			continue
 		}
 		value = starts[n-1].value

@@ -295,20 +295,15 @@ func TestGeoAgreesOnRandomTrees(t *testing.T) {
 // embeddedForTest is the embedded database, opened and as bytes.
 func embeddedForTest(t testing.TB) (*Geo, []byte) {
 	t.Helper()
-	r, err := zstd.NewReader(bytes.NewReader(embeddedGeo))
+	data, err := decompressed(embeddedGeo)
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	var data bytes.Buffer
-	if _, err := data.ReadFrom(r); err != nil {
 		t.Fatal(err)
 	}
 	g, err := EmbeddedGeo()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, data.Bytes()
+	return g, data
 }
 
 func TestEmbeddedGeo(t *testing.T) {
@@ -322,6 +317,13 @@ func TestEmbeddedGeo(t *testing.T) {
 	if len(embeddedGeo) > 4<<20 {
 		t.Errorf("it takes %d bytes", len(embeddedGeo))
 	}
+	if _, err := OpenGeo(data); err != nil {
+		t.Errorf("as a file, verified: %v", err)
+	}
+	var header zstd.Header
+	if err := header.Decode(embeddedGeo); err != nil || !header.HasCheckSum {
+		t.Errorf("its compressed form has no checksum: %v", err)
+	}
 	j := newJudge(t, data)
 	j.compareEdges(t, g)
 
@@ -334,6 +336,16 @@ func TestEmbeddedGeo(t *testing.T) {
 		j.compare(t, g, randomIPv4(rng))
 		j.compare(t, g, randomWithin(rng, prefixes[rng.IntN(len(prefixes))]))
 		j.compare(t, g, randomWithin(rng, netip.MustParsePrefix("2000::/3")))
+	}
+}
+
+func TestEmbeddedGeoIsChecked(t *testing.T) {
+	for _, at := range []int{20, len(embeddedGeo) / 2, len(embeddedGeo) - 5, len(embeddedGeo) - 1} {
+		damaged := slices.Clone(embeddedGeo)
+		damaged[at] ^= 1
+		if _, err := decompressed(damaged); err == nil {
+			t.Errorf("it is decompressed with byte %d damaged", at)
+		}
 	}
 }
 
