@@ -20,8 +20,6 @@ const (
 const (
 	ones        = 0x0101010101010101
 	highs       = 0x80 * ones
-	blanks      = 0x20 * ones
-	quotes      = '"' * ones
 	backslashes = '\\' * ones
 )
 
@@ -34,11 +32,17 @@ func follow(doc []byte, i int, a, b byte) bool {
 	return len(doc)-i >= 2 && binary.LittleEndian.Uint16(doc[i:i+2:i+2]) == uint16(a)|uint16(b)<<8
 }
 
-// ends marks, in the high bits of the bytes of w, control bytes, quotes, backslashes and bytes outside ASCII
-// (from 0xa0 on they keep their high bit in the first difference, below in the others). The lowest mark is
-// exact; those above it may be wrong, since a marked byte may borrow from the next.
+// ends marks, in the high bits of the bytes of w, control bytes, quotes, backslashes and bytes outside ASCII. With its
+// second bit turned over a control byte or a quote is below 0x21, and no other ASCII byte is. The lowest mark is exact;
+// those above it may be wrong, since a marked byte may borrow from the next.
 func ends(w uint64) uint64 {
-	return ((w - blanks) | ((w ^ quotes) - ones) | ((w ^ backslashes) - ones)) & highs
+	return (((w ^ 0x02*ones) - 0x21*ones) | ((w ^ backslashes) - ones) | w) & highs
+}
+
+// nonDigits marks the bytes of w that are no digits, in the same way.
+func nonDigits(w uint64) uint64 {
+	w ^= '0' * ones
+	return ((w + (0x7f-9)*ones) | w) & highs
 }
 
 // firstMark is the number of the byte that holds the lowest mark.
