@@ -58,15 +58,19 @@ func BenchmarkDecide(b *testing.B) {
 	missing := func(name string) Signal { return Signal{Header: name, As: Alpha2} }
 	region := Signal{From: FromJSON, Pointer: []string{"user", "verified_region"}, As: Alpha2}
 	ip := Signal{From: FromJSON, Pointer: []string{"network", "ip"}, As: IP}
+	absent := func(object, name string) Signal {
+		return Signal{From: FromJSON, Pointer: []string{object, name}, As: Alpha2}
+	}
 	for _, signals := range []struct {
 		name string
 		list []Signal
 	}{
 		{"header", []Signal{header}},
 		{"header+map", []Signal{mapped}},
-		{"headers=4", []Signal{missing("x-country"), missing("verified-country"), missing("sim"), header}},
+		{"four headers", []Signal{missing("x-country"), missing("verified-country"), missing("sim"), header}},
 		{"json", []Signal{region}},
 		{"json+ip", []Signal{ip, region}},
+		{"four signals", []Signal{missing("x-country"), absent("device", "country"), absent("user", "country"), region}},
 	} {
 		for _, n := range []int{1, 8, 64} {
 			b.Run(fmt.Sprintf("%s/jurisdictions=%d", signals.name, n), func(b *testing.B) {

@@ -113,6 +113,7 @@ func BenchmarkCountry(b *testing.B) {
 		{"ipv6 hot", within(v6, 64)}, {"ipv6 cold", within(v6, 1<<20)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				g.country(c.addresses[i&(len(c.addresses)-1)])
 			}
