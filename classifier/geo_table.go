@@ -145,7 +145,7 @@ func (t *table4) addPage(value uint8, starts []rangeStart) {
 }
 
 func (t *table4) value(at uint32) uint8 {
-	page := t.page[at>>16]
+	page := int(t.page[at>>16]) // the number after it may be 1<<16
 	if value := t.values[page][at>>8&0xff]; value != geoSplit {
 		return value
 	}

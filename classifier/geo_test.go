@@ -292,6 +292,29 @@ func TestGeoAgreesOnRandomTrees(t *testing.T) {
 	}
 }
 
+// TestTable4WithoutTwoPagesAlike gives each /16 a page of its own, as many as there can be, with one /24 divided.
+func TestTable4WithoutTwoPagesAlike(t *testing.T) {
+	var starts []rangeStart
+	for head := range uint64(1 << 16) {
+		starts = append(starts,
+			rangeStart{uint128{lo: head << 16}, uint8(head % 250)},
+			rangeStart{uint128{lo: head<<16 | 0x8001}, uint8((head + 7) % 250)},
+			rangeStart{uint128{lo: head<<16 | 0xff00}, uint8((head + 9) % 250)})
+	}
+	table := newTable4(starts)
+	for i, start := range starts {
+		end := uint64(1<<32 - 1)
+		if i+1 < len(starts) {
+			end = starts[i+1].at.lo - 1
+		}
+		for _, at := range []uint64{start.at.lo, end} {
+			if got := table.value(uint32(at)); got != start.value {
+				t.Fatalf("value(%08x) = %d, want %d", at, got, start.value)
+			}
+		}
+	}
+}
+
 // embeddedForTest is the embedded database, opened and as bytes.
 func embeddedForTest(t testing.TB) (*Geo, []byte) {
 	t.Helper()
