@@ -3,10 +3,13 @@ package classifier
 // bareEnd reads the number or word that begins at doc[i] and returns the place after it, -1 if it is none of
 // RFC 8259. What follows is not looked at.
 func bareEnd(doc []byte, i int) int {
-	if doc[i]-'1' <= 8 && len(doc)-i >= 8 { // most are short plain integers
-		if marks := nonDigits(load(doc, i)); marks != 0 {
-			if end := i + firstMark(marks); doc[end] == ',' || doc[end] == '}' {
-				return end
+	if doc[i]-'1' <= 8 { // most are plain integers
+		for end := i; len(doc)-end >= 8; end += 8 {
+			if marks := nonDigits(load(doc, end)); marks != 0 {
+				if end += firstMark(marks); doc[end] == ',' || doc[end] == '}' {
+					return end
+				}
+				break
 			}
 		}
 	}
