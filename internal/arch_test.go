@@ -28,7 +28,12 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"classifier":              {[]string{"internal/record"}, []string{"internal/devbroker"}},
 	"classifier/data/rebuild": {},
 	"sinks":                   {[]string{"internal/record", "internal/wire"}, []string{"internal/devbroker", "internal/devbroker/real"}},
-	"ledger":                  {[]string{"internal/record"}, nil},
+	"ledger":                  {[]string{"internal/record"}, []string{"ledger/writer"}},
+	"ledger/writer":           {[]string{"ledger"}, nil},
+	"ledger/tiles":            {[]string{"ledger"}, []string{"ledger/writer"}}, // readers share no code with the writer
+	"ledger/verify":           {[]string{"ledger", "ledger/tiles"}, []string{"ledger/writer"}},
+	"ledger/claim":            {[]string{"ledger", "ledger/tiles", "ledger/verify", "internal/record"}, []string{"ledger/writer"}},
+	"ledger/report":           {[]string{"ledger", "ledger/tiles", "ledger/verify", "ledger/claim", "internal/record"}, []string{"ledger/writer"}},
 	"router": {
 		[]string{"classifier", "sinks", "ledger", "internal/record", "internal/wire"},
 		[]string{"internal/devbroker", "internal/devbroker/real"},

@@ -3,6 +3,8 @@
 // Nothing here writes a log, and nothing here trusts one.
 package ledger
 
+import "strconv"
+
 // Version is the format's version, the "v" of every entry.
 const Version = 1
 
@@ -22,7 +24,7 @@ const (
 	KindReplay Kind = "replay" // a source range that the log covers already was stored once more
 )
 
-// Entry is one leaf of the log. Exactly one of the pointers is set, the one of Kind; a replay is told in Range.
+// Entry is one leaf of the log. Of the pointers after Via exactly one is set, that of Kind; a replay is told in Range.
 //
 // The fields of all types here stand in the order of their JSON names, which is the order of RFC 8785.
 type Entry struct {
@@ -50,23 +52,44 @@ type Range struct {
 	Geo      *Geo      `json:"geo,omitempty"`
 	Policy   PolicyRef `json:"policy"`
 	Program  string    `json:"program"`  // name and version of the writer
-	Receipts []Receipt `json:"receipts"` // sorted by Sink, then the fields of Place in the order written there
+	Receipts []Receipt `json:"receipts"` // sorted by Sink, then those in files by Name and From, then the others by Cluster, Topic, Partition and Base
 	Source   Source    `json:"source"`
 	Time     *Times    `json:"time,omitempty"` // absent when Data is 0
 }
 
+// Stream is one partition of one topic of one cluster: what ranges tile. A topic that was deleted and created
+// again has another TopicID, and its partitions are other streams.
+type Stream struct {
+	Cluster   string
+	Topic     string
+	TopicID   string
+	Partition int32
+}
+
+func (s Stream) String() string {
+	name := s.Topic + "/" + strconv.Itoa(int(s.Partition)) + " of cluster " + s.Cluster
+	if s.TopicID != "" {
+		name += " (topic id " + s.TopicID + ")"
+	}
+	return name
+}
+
 // Source is a range of one source partition.
 type Source struct {
-	Cluster     string `json:"cluster"` // cluster id as the brokers give it
-	From        int64  `json:"from"`    // first offset
-	LeaderEpoch int32  `json:"leader_epoch"`
+	Cluster     string `json:"cluster"`      // cluster id as the brokers give it
+	From        int64  `json:"from"`         // first offset
+	LeaderEpoch int32  `json:"leader_epoch"` // of the range's last batch; -1 if not known
 	Partition   int32  `json:"partition"`
 	To          int64  `json:"to"` // first offset that is not covered; above From
 	Topic       string `json:"topic"`
-	TopicID     string `json:"topic_id,omitempty"` // as a UUID in hex with dashes; absent if the cluster gives none
+	TopicID     string `json:"topic_id,omitempty"` // as a UUID in lower-case hex with dashes; absent if the cluster gives none
 }
 
-// Times are the least and the greatest timestamp of a range's records, in milliseconds since the epoch.
+// Stream is the partition that s is a range of.
+func (s Source) Stream() Stream { return Stream{s.Cluster, s.Topic, s.TopicID, s.Partition} }
+
+// Times are the least and the greatest timestamp of a range's records, in milliseconds since the epoch. One beyond
+// what an entry can hold (2^53 - 1 to either side) is told as that bound: producers write what they like.
 type Times struct {
 	First int64  `json:"first"`
 	Last  int64  `json:"last"`
@@ -88,7 +111,7 @@ type Receipt struct {
 	Counts []SetCount `json:"counts"` // sorted by Set
 	File   *FilePlace `json:"file,omitempty"`
 	Kafka  *Offsets   `json:"kafka,omitempty"`
-	SHA256 string     `json:"sha256"` // lower-case hex; see Place
+	SHA256 string     `json:"sha256"` // lower-case hex; see Offsets and FilePlace
 	Sink   string     `json:"sink"`
 }
 
@@ -111,7 +134,7 @@ type Offsets struct {
 // FilePlace is the bytes [From, To) of a file of a directory sink, one whole record batch. The digest is over these.
 type FilePlace struct {
 	From int64  `json:"from"`
-	Name string `json:"name"` // the file's name inside the sink's directory
+	Name string `json:"name"` // the file's path inside the sink's directory, with slashes
 	To   int64  `json:"to"`
 }
 
@@ -153,7 +176,7 @@ type Policy struct {
 // Pins says what a sink was found to be when its pins were last checked, before anything was written to it.
 type Pins struct {
 	At       int64     `json:"at"`
-	Checks   []Check   `json:"checks"` // in the order "address", "cluster_id", "directory", "tls_spki_sha256"; those that the policy pins, each seen place once
+	Checks   []Check   `json:"checks"` // sorted by Pin, then Seen; those that the policy pins, each seen place once
 	Held     bool      `json:"held"`   // all did; false: nothing is written until a later entry says true
 	Location Location  `json:"location"`
 	Place    Place     `json:"place"`
@@ -166,7 +189,7 @@ type Pins struct {
 type Check struct {
 	Expected []string `json:"expected"`
 	Held     bool     `json:"held"`
-	Pin      string   `json:"pin"`
+	Pin      string   `json:"pin"` // "address", "cluster_id", "directory" or "tls_spki_sha256"
 	Seen     string   `json:"seen"`
 }
 
@@ -179,6 +202,7 @@ type Location struct {
 
 // Place is where a sink writes: a topic of a Kafka cluster, or a directory.
 type Place struct {
+	// Cluster may be absent from Pins that did not hold: a broker that was refused was not asked.
 	Cluster   string `json:"cluster,omitempty"`
 	Directory string `json:"directory,omitempty"`
 	Topic     string `json:"topic,omitempty"`
