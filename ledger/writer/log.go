@@ -19,7 +19,7 @@ import (
 
 // Options are a log's settings. The zero value is what a service wants.
 type Options struct {
-	// Interval is the least time between the begins of two commits; 0 stands for 50 ms. An entry that comes after
+	// Interval is the least time between the begins of two commits; 0 stands for 100 ms. An entry that comes after
 	// a pause is committed at once, others wait for company: a commit costs about the same whatever it holds.
 	Interval time.Duration
 	// CheckpointInterval is the least time between two checkpoints; 0 stands for a second, less than 100 ms is refused.
@@ -30,7 +30,7 @@ type Options struct {
 }
 
 const (
-	defaultInterval           = 50 * time.Millisecond
+	defaultInterval           = 100 * time.Millisecond
 	defaultCheckpointInterval = time.Second
 
 	// gather is how long Tessera waits for the rest of a batch after its first entry. All of a round is added
