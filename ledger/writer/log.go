@@ -66,6 +66,7 @@ type Log struct {
 	requests chan *request
 	closing  chan struct{}
 	close    sync.Once
+	closed   error         // what Close returned
 	stopped  chan struct{} // closed once the committer ended
 
 	commits committer // owned by the committer's goroutine, and by Close once that ended
@@ -181,19 +182,22 @@ func (l *Log) Size() uint64 {
 }
 
 // Close refuses new entries, waits for those under way and for a checkpoint that covers all of the log, and gives the
-// folder back. If the context ends before the checkpoint, nothing is lost but that: the next process signs it.
+// folder back. If the context ends before the checkpoint, nothing is lost but that: the next process signs it. Further
+// calls return what the first did.
 func (l *Log) Close(ctx context.Context) error {
-	l.close.Do(func() { close(l.closing) })
-	<-l.stopped
-	err := l.lastCheckpoint(ctx)
-	l.cancel()
-	if !l.commits.unsure {
-		err = errors.Join(err, l.saveState(l.commits.admission))
-	}
-	if err := errors.Join(err, l.lock.Close()); err != nil {
-		return fmt.Errorf("close ledger %s: %w", l.dir, err)
-	}
-	return nil
+	l.close.Do(func() {
+		close(l.closing)
+		<-l.stopped
+		err := l.lastCheckpoint(ctx)
+		l.cancel()
+		if !l.commits.unsure {
+			err = errors.Join(err, l.saveState(l.commits.admission))
+		}
+		if err := errors.Join(err, l.lock.Close()); err != nil {
+			l.closed = fmt.Errorf("close ledger %s: %w", l.dir, err)
+		}
+	})
+	return l.closed
 }
 
 // lastCheckpoint waits until the published checkpoint covers the tree. Tessera publishes at its own pace, so the file
