@@ -39,7 +39,10 @@ var mayImport = map[string]struct{ code, tests []string }{
 		[]string{"internal/devbroker", "internal/devbroker/real"},
 	},
 	"cmd/demarc": {
-		[]string{"router", "classifier", "sinks", "ledger", "internal/record", "internal/wire", "internal/devbroker"},
+		[]string{
+			"router", "classifier", "sinks", "ledger", "ledger/tiles", "ledger/verify",
+			"internal/record", "internal/wire", "internal/devbroker",
+		},
 		[]string{"internal/devbroker/real"},
 	},
 	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real"}, nil},
