@@ -69,32 +69,32 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 
 // Tile returns the first width hashes of a tile, 1 to 256. The caller has seen a checkpoint of a size that has them.
 func (l *Log) Tile(ctx context.Context, level int, index uint64, width int) ([]Hash, error) {
-	data, path, err := l.partialOrFull(ctx, width, maxTile, func(w int) string { return TilePath(level, index, w) })
+	r, err := l.partialOrFull(ctx, width, maxTile, func(w int) string { return TilePath(level, index, w) })
 	if err != nil {
 		return nil, err
 	}
-	if len(data)%HashSize != 0 || len(data) < width*HashSize {
-		return nil, &Broken{path, fmt.Errorf("has %d bytes, want %d hashes of %d bytes", len(data), width, HashSize)}
+	if len(r.data) != r.width*HashSize {
+		return nil, &Broken{r.path, fmt.Errorf("has %d bytes, want %d hashes of %d bytes", len(r.data), r.width, HashSize)}
 	}
 	hashes := make([]Hash, width)
 	for i := range hashes {
-		copy(hashes[i][:], data[i*HashSize:])
+		copy(hashes[i][:], r.data[i*HashSize:])
 	}
 	return hashes, nil
 }
 
 // Entries returns the first width entries of a bundle, 1 to 256. They share one piece of memory, which the caller owns.
 func (l *Log) Entries(ctx context.Context, index uint64, width int) ([][]byte, error) {
-	data, path, err := l.partialOrFull(ctx, width, maxEntries, func(w int) string { return EntriesPath(index, w) })
+	r, err := l.partialOrFull(ctx, width, maxEntries, func(w int) string { return EntriesPath(index, w) })
 	if err != nil {
 		return nil, err
 	}
-	entries, err := splitBundle(data)
-	if err == nil && len(entries) < width {
-		err = fmt.Errorf("has %d entries, want %d", len(entries), width)
+	entries, err := splitBundle(r.data)
+	if err == nil && len(entries) != r.width {
+		err = fmt.Errorf("has %d entries, want %d", len(entries), r.width)
 	}
 	if err != nil {
-		return nil, &Broken{path, err}
+		return nil, &Broken{r.path, err}
 	}
 	return entries[:width], nil
 }
@@ -120,18 +120,26 @@ func splitBundle(data []byte) ([][]byte, error) {
 	return entries, nil
 }
 
-// partialOrFull reads a resource of a given width, and returns the path under which it was found. A log may delete a
-// partial one once the full one is there, of which it is the beginning. The partial one must have just its width.
-func (l *Log) partialOrFull(ctx context.Context, width int, limit int64, path func(width int) string) ([]byte, string, error) {
+// resource is a tile or bundle as it was found.
+type resource struct {
+	path  string
+	width int // that it must have
+	data  []byte
+}
+
+// partialOrFull reads a resource of a given width. A log may delete a partial one once the full one is there, of which
+// it is the beginning.
+func (l *Log) partialOrFull(ctx context.Context, width int, limit int64, path func(width int) string) (resource, error) {
 	asked := path(width)
 	data, err := l.get(ctx, asked, limit)
-	if width < Width && errors.Is(err, fs.ErrNotExist) {
-		full, fullErr := l.get(ctx, path(Width), limit)
-		if !errors.Is(fullErr, fs.ErrNotExist) {
-			return full, path(Width), fullErr
-		}
+	if width == Width || !errors.Is(err, fs.ErrNotExist) {
+		return resource{asked, width, data}, err
 	}
-	return data, asked, err
+	full, fullErr := l.get(ctx, path(Width), limit)
+	if errors.Is(fullErr, fs.ErrNotExist) {
+		return resource{}, err
+	}
+	return resource{path(Width), Width, full}, fullErr
 }
 
 func (l *Log) get(ctx context.Context, path string, limit int64) ([]byte, error) {
