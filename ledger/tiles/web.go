@@ -28,8 +28,9 @@ type web struct {
 // Web is the log whose resources lie under an http or https URL.
 func Web(root string) (Source, error) {
 	u, err := url.Parse(root)
-	if err != nil {
-		return nil, fmt.Errorf("parse URL of the log: %w", err)
+	var wrong *url.Error
+	if errors.As(err, &wrong) {
+		return nil, fmt.Errorf("parse URL of the log: %w", wrong.Err) // the URL itself may hold a password
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("parse URL of the log: want http://HOST/PATH or https://HOST/PATH, not %s", u.Redacted())
