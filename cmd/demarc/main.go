@@ -21,6 +21,7 @@ type cli struct {
 	Test       testCmd       `cmd:"" help:"Run a policy's cases."`
 	Config     configCmd     `cmd:"" help:"Print every setting: effective value, default, meaning."`
 	Cat        catCmd        `cmd:"" help:"Print the records of a file sink's directory, one JSON object a line."`
+	Verify     verifyCmd     `cmd:"" help:"Check a ledger: signatures, hashes, entries, and that they fit together."`
 	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 

@@ -70,7 +70,7 @@ func noteError(err error, key Key) error {
 	case errors.As(err, &unverified):
 		var names []string
 		for _, s := range unverified.Note.UnverifiedSigs {
-			names = append(names, fmt.Sprintf("%s+%08x", s.Name, s.Hash))
+			names = append(names, fmt.Sprintf("%q+%08x", s.Name, s.Hash))
 		}
 		return fmt.Errorf("%w, %s+%08x, but with %s", ErrNotSigned, key.Name(), key.verifier.KeyHash(), strings.Join(names, ", "))
 	case errors.As(err, &invalid):

@@ -81,11 +81,11 @@ func (w *web) try(ctx context.Context, path string, limit int64) ([]byte, error)
 	switch code := response.StatusCode; {
 	case code == http.StatusOK:
 	case code == http.StatusNotFound || code == http.StatusGone:
-		return nil, fmt.Errorf("server says %s: %w", response.Status, fs.ErrNotExist)
+		return nil, fmt.Errorf("server says %d: %w", code, fs.ErrNotExist)
 	case code == http.StatusTooManyRequests || code >= 500:
-		return nil, &passingError{fmt.Errorf("server says %s", response.Status)}
+		return nil, &passingError{fmt.Errorf("server says %d %s", code, http.StatusText(code))}
 	default:
-		return nil, fmt.Errorf("server says %s", response.Status)
+		return nil, fmt.Errorf("server says %d %s", code, http.StatusText(code))
 	}
 	if response.ContentLength > limit {
 		return nil, ErrTooLarge
