@@ -92,11 +92,12 @@ func (s *source) partition(stream ledger.Stream) *Partition {
 	return p
 }
 
-// covers takes in a range, which must go on where its partition's coverage ends.
-func (s *source) covers(index uint64, r *ledger.Range, say sayer) {
+// covers takes in a range, which must go on where its partition's coverage ends. A partition that moves between
+// processes while a new policy is rolled out may come back to one that has not loaded it yet.
+func (s *source) covers(index uint64, r *ledger.Range, sequenced bool, say sayer) {
 	p := s.partition(r.Source.Stream())
 	p.extend(index, r.Source, say)
-	if r.Policy.Version < p.version {
+	if !sequenced && r.Policy.Version < p.version {
 		say("policy.version", "is %d after %d in entry %d: versions only grow", r.Policy.Version, p.version, p.newest)
 	}
 	p.newest, p.version = index, r.Policy.Version
@@ -136,8 +137,7 @@ func (s *source) gap(index uint64, g *ledger.Gap, say sayer) {
 	p.Gaps = append(p.Gaps, Gap{index, g.Source.From, g.Source.To, g.At, g.Reason})
 }
 
-// spans takes in how far a topic reached. Through a sequencer entries of several processes pass each other, so that
-// the order of the log says nothing about the order of what they saw.
+// spans takes in how far a topic reached.
 func (s *source) spans(span *ledger.Span, sequenced bool, say sayer) {
 	stream := ledger.Stream{Cluster: span.Cluster, Topic: span.Topic, TopicID: span.TopicID}
 	t := s.topics[stream]

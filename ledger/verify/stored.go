@@ -50,6 +50,7 @@ type sinkOf struct{ policy, sink string }
 type pinned struct {
 	entry uint64
 	pins  ledger.Pins
+	held  bool // by this or an earlier word
 }
 
 func newStored() stored { return stored{map[sinkOf]*pinned{}, map[place]*StoredPlace{}} }
@@ -57,7 +58,9 @@ func newStored() stored { return stored{map[sinkOf]*pinned{}, map[place]*StoredP
 // pins takes in that a sink was found to be a place, or not to be it.
 func (s *stored) pins(index uint64, p *ledger.Pins, say sayer) {
 	of := sinkOf{p.Policy.SHA256, p.Sink}
+	held := p.Held
 	if before := s.sinks[of]; before != nil {
+		held = held || before.held
 		if before.pins.Location != p.Location {
 			say("location", "differs from that in entry %d under the same policy", before.entry)
 		}
@@ -65,29 +68,30 @@ func (s *stored) pins(index uint64, p *ledger.Pins, say sayer) {
 			say("unpinned", "differs from that in entry %d under the same policy", before.entry)
 		}
 	}
-	s.sinks[of] = &pinned{index, *p}
+	s.sinks[of] = &pinned{index, *p, held}
 }
 
 // receipts takes in where records of a range were stored.
-func (s *stored) receipts(r *ledger.Range, say sayer) {
+func (s *stored) receipts(r *ledger.Range, sequenced bool, say sayer) {
 	for i := range r.Receipts {
 		receipt := &r.Receipts[i]
 		sayHere := func(field, format string, args ...any) {
 			say(fmt.Sprintf("receipts[%d].%s", i, field), format, args...)
 		}
-		directory := s.isThere(r.Policy, receipt, sayHere)
+		directory := s.isThere(r.Policy, receipt, sequenced, sayHere)
 		s.store(receipt, directory, sayHere)
 	}
 }
 
-// isThere checks that a receipt's sink was known to be where the receipt is from. It returns the sink's directory.
-func (s *stored) isThere(policy ledger.PolicyRef, r *ledger.Receipt, say sayer) (directory string) {
+// isThere checks that a receipt's sink was known to be where the receipt is from. It returns the sink's directory. The
+// newest word must say that the pins held; among several processes the word of one does not bind the others.
+func (s *stored) isThere(policy ledger.PolicyRef, r *ledger.Receipt, sequenced bool, say sayer) (directory string) {
 	known := s.sinks[sinkOf{policy.SHA256, r.Sink}]
 	if known == nil {
 		say("sink", "no entry before tells what %q was found to be under this policy", r.Sink)
 		return ""
 	}
-	if !known.pins.Held {
+	if !known.held || !sequenced && !known.pins.Held {
 		say("sink", "the pins of %q did not hold, says entry %d", r.Sink, known.entry)
 	}
 	at := known.pins.Place

@@ -172,7 +172,9 @@ func (w *walk) bundle(ctx context.Context, b *bundle) error {
 	return nil
 }
 
-// entry holds one entry against those before it.
+// entry holds one entry against those before it. A sequencer keeps the order of each partition and what an entry cites
+// before it, but entries of several processes pass each other: what follows from the order of a single writer is
+// checked only for entries that have no Via.
 func (w *walk) entry(index uint64, e *ledger.Entry) {
 	w.result.Kinds[e.Kind]++
 	say := func(field, format string, args ...any) {
@@ -184,12 +186,12 @@ func (w *walk) entry(index uint64, e *ledger.Entry) {
 	switch e.Kind {
 	case ledger.KindRange:
 		w.told.cited(e.Range, say)
-		w.source.covers(index, e.Range, say)
-		w.stored.receipts(e.Range, say)
+		w.source.covers(index, e.Range, e.Via != nil, say)
+		w.stored.receipts(e.Range, e.Via != nil, say)
 	case ledger.KindReplay:
 		w.told.cited(e.Range, say)
 		w.source.replays(e.Range, say)
-		w.stored.receipts(e.Range, say)
+		w.stored.receipts(e.Range, e.Via != nil, say)
 	case ledger.KindSpan:
 		w.source.spans(e.Span, e.Via != nil, say)
 	case ledger.KindPolicy:
