@@ -43,7 +43,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 			"router", "classifier", "sinks", "ledger", "ledger/tiles", "ledger/verify",
 			"internal/record", "internal/wire", "internal/devbroker",
 		},
-		[]string{"internal/devbroker/real"},
+		[]string{"ledger/writer", "internal/devbroker/real"},
 	},
 	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real"}, nil},
 	"bench/peers/kafkago": {},

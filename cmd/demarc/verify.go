@@ -27,7 +27,7 @@ type verifyCmd struct {
 func (verifyCmd) Help() string {
 	return `Reads the whole ledger and checks signatures, hashes, the form of every entry and that the entries fit together; it needs nothing but the ledger and its key. Prints every fault with the entry's number and exits 1, or what the ledger holds and which source offsets it does not cover and exits 0. Keep the file "checkpoint" of the day: with --since it proves next time that nothing was rewritten.
 
-Examples:
+Example:
 
     demarc verify /var/lib/demarc/ledger --key "$VKEY"
     demarc verify https://audit.example.com/ledger --key "$VKEY" --since checkpoint.2026-01-31 --witness 2-of-3 witnesses.txt`
