@@ -31,7 +31,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"ledger":                  {[]string{"internal/record"}, []string{"ledger/writer"}},
 	"ledger/writer":           {[]string{"ledger"}, nil},
 	"ledger/tiles":            {[]string{"ledger"}, []string{"ledger/writer"}}, // readers share no code with the writer
-	"ledger/verify":           {[]string{"ledger", "ledger/tiles"}, []string{"ledger/writer"}},
+	"ledger/verify":           {[]string{"ledger", "ledger/tiles", "internal/record"}, []string{"ledger/writer"}},
 	"ledger/claim":            {[]string{"ledger", "ledger/tiles", "ledger/verify", "internal/record"}, []string{"ledger/writer"}},
 	"ledger/report":           {[]string{"ledger", "ledger/tiles", "ledger/verify", "ledger/claim", "internal/record"}, []string{"ledger/writer"}},
 	"router": {

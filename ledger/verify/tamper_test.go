@@ -131,6 +131,13 @@ func TestASignedLieIsCaught(t *testing.T) {
 			"entry 600 (span events from 0): count: is 2, and was 3 before"},
 		{"a range of offsets that the topic has not", func(s *story) { s.span("hour", s.next[0]-1, s.next[1], s.next[2]) },
 			"entry 600 (span events from 0): stable: partition 0 is stable up to "},
+		{"a time before all time", func(s *story) { s.entries[gapEntry].Gap.At = 0 }, "entry 596 (gap events/2 "},
+		{"a time after all time", func(s *story) { s.entries[2].Pins.At = 253402300800000 },
+			"entry 2 (pins eu-fra): at: is 253402300800000, which is no time"},
+		{"a geo database too old, and none", func(s *story) {
+			r := s.entries[someRange].Range
+			r.Geo, r.Counts[2].Reason = nil, "geo_expired"
+		}, "entry 300 (range events/0 [10192,10296)): geo: is absent, and 5 records were quarantined"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k, s, dir := newKey(t, origin, "k"), honest(), t.TempDir()

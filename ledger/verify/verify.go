@@ -180,6 +180,7 @@ func (w *walk) entry(index uint64, e *ledger.Entry) {
 	say := func(field, format string, args ...any) {
 		w.fault(aboutEntry(index, e, field), format, args...)
 	}
+	sane(e, say)
 	if e.Via != nil {
 		w.told.via(*e.Via, say)
 	}
