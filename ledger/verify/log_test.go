@@ -39,11 +39,16 @@ func newKey(t testing.TB, name, seed string) key {
 // sign returns a checkpoint over leaves, with the signatures of more signers after the log's.
 func (k key) sign(t testing.TB, leaves [][]byte, more ...note.Signer) []byte {
 	t.Helper()
-	root, err := tlog.TreeHash(int64(len(leaves)), storedHashes(t, leaves))
+	return k.signTree(t, len(leaves), storedHashes(t, leaves), more...)
+}
+
+func (k key) signTree(t testing.TB, size int, hashes hashStore, more ...note.Signer) []byte {
+	t.Helper()
+	root, err := tlog.TreeHash(int64(size), hashes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k.signText(t, fmt.Sprintf("%s\n%d\n%s\n", origin, len(leaves), root), more...)
+	return k.signText(t, fmt.Sprintf("%s\n%d\n%s\n", origin, size, root), more...)
 }
 
 func (k key) signText(t testing.TB, text string, more ...note.Signer) []byte {
@@ -145,7 +150,7 @@ func write(t testing.TB, dir string, k key, leaves [][]byte, more ...note.Signer
 		}
 		put(t, filepath.Join(dir, tiles.EntriesPath(uint64(from/256), len(part))), data)
 	}
-	put(t, filepath.Join(dir, "checkpoint"), k.sign(t, leaves, more...))
+	put(t, filepath.Join(dir, "checkpoint"), k.signTree(t, len(leaves), hashes, more...))
 }
 
 func put(t testing.TB, name string, data []byte) {
