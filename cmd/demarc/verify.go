@@ -212,6 +212,12 @@ func writeVerified(w io.Writer, location string, r *verify.Result) error {
 			fmt.Fprintf(&b, "  not covered: %s [%d,%d)%s\n", p.Stream, open.From, open.To, gapReason(p, open))
 		}
 	}
+	for _, k := range r.Sinks {
+		if k.UnvouchedReceipts > 0 {
+			fmt.Fprintf(&b, "  not vouched for: %s records in sink %s under policy version %d, from entry %d on: their receipts follow word that its pins did not hold\n",
+				thousands(uint64(k.UnvouchedRecords)), k.Name, k.Policy.Version, k.UnvouchedEntry)
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

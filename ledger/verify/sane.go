@@ -11,7 +11,7 @@ const lastMillisecond = 253402300799999
 // sane checks what an entry says by itself beyond its form. Timestamps of records are not looked at: producers write
 // what they like.
 func sane(e *ledger.Entry, say sayer) {
-	at := int64(1)
+	at := int64(0)
 	switch {
 	case e.Span != nil:
 		at = e.Span.At
@@ -26,7 +26,7 @@ func sane(e *ledger.Entry, say sayer) {
 			}
 		}
 	}
-	if at < 1 || at > lastMillisecond {
+	if at > lastMillisecond {
 		say("at", "is %d, which is no time in milliseconds since 1970", at)
 	}
 }

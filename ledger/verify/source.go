@@ -23,7 +23,6 @@ type Partition struct {
 
 	newest  uint64 // entry of the newest range or gap
 	version int64  // of the policy of the newest range
-	atSpan  int64  // To when the span before was told
 }
 
 // Gap is an operator's word that a partition's offsets [From, To) were passed over.
@@ -34,18 +33,16 @@ type Gap struct {
 	Reason   string
 }
 
-// Reach is how far a partition reached by the spans that tell of it.
+// Reach is how far a partition reached by all spans that tell of it. Instants do not order spans, so it is the widest.
 type Reach struct {
-	First       int64 // first offset by the earliest of them
-	Stable      int64 // last stable offset by the latest of them
-	FirstAt, At int64 // of these two, milliseconds since the epoch
+	First  int64 // least first offset
+	Stable int64 // greatest last stable offset
 }
 
 // Topic is a source topic by the spans that tell of it.
 type Topic struct {
 	Cluster, Topic, TopicID string
-	Partitions              int32 // of the latest
-	At                      int64 // of the latest, milliseconds since the epoch
+	Partitions              int32 // the most that a span tells of
 }
 
 // Uncovered lists what the partition held or holds by spans, and the log does not cover: before the first range, gaps,
@@ -138,41 +135,22 @@ func (s *source) gap(index uint64, g *ledger.Gap, say sayer) {
 }
 
 // spans takes in how far a topic reached.
-func (s *source) spans(span *ledger.Span, sequenced bool, say sayer) {
+func (s *source) spans(span *ledger.Span) {
 	stream := ledger.Stream{Cluster: span.Cluster, Topic: span.Topic, TopicID: span.TopicID}
 	t := s.topics[stream]
 	if t == nil {
-		t = &Topic{Cluster: span.Cluster, Topic: span.Topic, TopicID: span.TopicID, Partitions: span.Count, At: span.At}
+		t = &Topic{Cluster: span.Cluster, Topic: span.Topic, TopicID: span.TopicID}
 		s.topics[stream] = t
 	}
-	if span.At >= t.At {
-		if span.Count < t.Partitions && span.TopicID != "" {
-			say("count", "is %d, and was %d before: a topic never loses partitions", span.Count, t.Partitions)
-		}
-		t.Partitions, t.At = span.Count, span.At
-	}
+	t.Partitions = max(t.Partitions, span.Count)
 	for i := range span.First {
 		stream.Partition = span.Base + int32(i)
 		p := s.partition(stream)
-		p.reach(span.At, span.First[i], span.Stable[i])
-		if !sequenced && p.atSpan > span.Stable[i] {
-			say("stable", "partition %d is stable up to %d, but the log covered it up to %d before this was looked up",
-				stream.Partition, span.Stable[i], p.atSpan)
+		if p.Reach == nil {
+			p.Reach = &Reach{span.First[i], span.Stable[i]}
 		}
-		p.atSpan = p.To
-	}
-}
-
-func (p *Partition) reach(at, first, stable int64) {
-	if p.Reach == nil {
-		p.Reach = &Reach{first, stable, at, at}
-		return
-	}
-	if at < p.Reach.FirstAt {
-		p.Reach.FirstAt, p.Reach.First = at, first
-	}
-	if at >= p.Reach.At {
-		p.Reach.At, p.Reach.Stable = at, stable
+		p.Reach.First = min(p.Reach.First, span.First[i])
+		p.Reach.Stable = max(p.Reach.Stable, span.Stable[i])
 	}
 }
 

@@ -23,6 +23,22 @@ type StoredPlace struct {
 	Covered   []Interval // offsets, or bytes of the file; apart and in order. What lies between has no receipt
 }
 
+// Sink is what pins entries say of one sink of one policy.
+type Sink struct {
+	Name     string
+	Policy   ledger.PolicyRef
+	Entry    uint64      // index of the newest of them
+	Newest   ledger.Pins // what it says
+	Held     bool        // whether this or an earlier one says that the pins held
+	Receipts uint64      // of this sink under this policy
+	Records  int64
+	// Receipts that follow an entry that says that the pins did not hold, and their records. What they tell of may have
+	// been stored before; nothing vouches for it.
+	UnvouchedReceipts uint64
+	UnvouchedRecords  int64
+	UnvouchedEntry    uint64 // the first entry with such a receipt, if there is one
+}
+
 // place is where receipts lie. Two sinks of a policy that write to one place share its offsets.
 type place struct {
 	cluster, topic  string
@@ -39,74 +55,83 @@ func (p place) String() string {
 
 // stored is what is known of sinks: where they are, and what they hold.
 type stored struct {
-	sinks  map[sinkOf]*pinned
+	sinks  map[sinkOf]*Sink
 	places map[place]*StoredPlace
 }
 
 // sinkOf is a sink of a policy; another policy may give its name to another place.
-type sinkOf struct{ policy, sink string }
-
-// pinned is the newest word on where a sink is.
-type pinned struct {
-	entry uint64
-	pins  ledger.Pins
-	held  bool // by this or an earlier word
+type sinkOf struct {
+	policy ledger.PolicyRef
+	sink   string
 }
 
-func newStored() stored { return stored{map[sinkOf]*pinned{}, map[place]*StoredPlace{}} }
+func newStored() stored { return stored{map[sinkOf]*Sink{}, map[place]*StoredPlace{}} }
 
 // pins takes in that a sink was found to be a place, or not to be it.
 func (s *stored) pins(index uint64, p *ledger.Pins, say sayer) {
-	of := sinkOf{p.Policy.SHA256, p.Sink}
-	held := p.Held
-	if before := s.sinks[of]; before != nil {
-		held = held || before.held
-		if before.pins.Location != p.Location {
-			say("location", "differs from that in entry %d under the same policy", before.entry)
+	of := sinkOf{p.Policy, p.Sink}
+	known := s.sinks[of]
+	if known == nil {
+		known = &Sink{Name: p.Sink, Policy: p.Policy}
+		s.sinks[of] = known
+	} else {
+		if known.Newest.Location != p.Location {
+			say("location", "differs from that in entry %d under the same policy", known.Entry)
 		}
-		if before.pins.Unpinned != p.Unpinned {
-			say("unpinned", "differs from that in entry %d under the same policy", before.entry)
+		if known.Newest.Unpinned != p.Unpinned {
+			say("unpinned", "differs from that in entry %d under the same policy", known.Entry)
 		}
 	}
-	s.sinks[of] = &pinned{index, *p, held}
+	known.Entry, known.Newest, known.Held = index, *p, known.Held || p.Held
 }
 
 // receipts takes in where records of a range were stored.
-func (s *stored) receipts(r *ledger.Range, sequenced bool, say sayer) {
+func (s *stored) receipts(index uint64, r *ledger.Range, say sayer) {
 	for i := range r.Receipts {
 		receipt := &r.Receipts[i]
+		records := int64(0)
+		for _, n := range receipt.Counts {
+			records += n.Records
+		}
 		sayHere := func(field, format string, args ...any) {
 			say(fmt.Sprintf("receipts[%d].%s", i, field), format, args...)
 		}
-		directory := s.isThere(r.Policy, receipt, sequenced, sayHere)
-		s.store(receipt, directory, sayHere)
+		directory := ""
+		if sink := s.sinks[sinkOf{r.Policy, receipt.Sink}]; sink == nil {
+			sayHere("sink", "no entry before tells what %q was found to be under this policy", receipt.Sink)
+		} else {
+			sink.takes(index, receipt, records, sayHere)
+			directory = sink.Newest.Place.Directory
+		}
+		s.store(receipt, directory, records, sayHere)
 	}
 }
 
-// isThere checks that a receipt's sink was known to be where the receipt is from. It returns the sink's directory. The
-// newest word must say that the pins held; among several processes the word of one does not bind the others.
-func (s *stored) isThere(policy ledger.PolicyRef, r *ledger.Receipt, sequenced bool, say sayer) (directory string) {
-	known := s.sinks[sinkOf{policy.SHA256, r.Sink}]
-	if known == nil {
-		say("sink", "no entry before tells what %q was found to be under this policy", r.Sink)
-		return ""
+// takes checks that a receipt is from where the sink was found to be.
+func (k *Sink) takes(index uint64, r *ledger.Receipt, records int64, say sayer) {
+	k.Receipts++
+	k.Records += records
+	if !k.Held {
+		say("sink", "the pins of %q never held before, see entry %d", k.Name, k.Entry)
+	} else if !k.Newest.Held {
+		if k.UnvouchedReceipts == 0 {
+			k.UnvouchedEntry = index
+		}
+		k.UnvouchedReceipts++
+		k.UnvouchedRecords += records
 	}
-	if !known.held || !sequenced && !known.pins.Held {
-		say("sink", "the pins of %q did not hold, says entry %d", r.Sink, known.entry)
-	}
-	at := known.pins.Place
+	at := k.Newest.Place
 	switch {
 	case r.File != nil && at.Directory == "":
-		say("file", "%q is not a directory, says entry %d", r.Sink, known.entry)
-	case r.Kafka != nil && (at.Topic != r.Kafka.Topic || at.Cluster != r.Kafka.Cluster):
+		say("file", "%q is not a directory, says entry %d", k.Name, k.Entry)
+	case r.Kafka != nil && (at.Topic != r.Kafka.Topic || at.Cluster != r.Kafka.Cluster && k.Newest.Held):
 		say("kafka", "is of topic %s of cluster %q, but %q is topic %q of cluster %q, says entry %d",
-			r.Kafka.Topic, r.Kafka.Cluster, r.Sink, at.Topic, at.Cluster, known.entry)
+			r.Kafka.Topic, r.Kafka.Cluster, k.Name, at.Topic, at.Cluster, k.Entry)
 	}
-	return at.Directory
 }
 
 // store adds a receipt's offsets or bytes to those of its place.
-func (s *stored) store(r *ledger.Receipt, directory string, say sayer) {
+func (s *stored) store(r *ledger.Receipt, directory string, records int64, say sayer) {
 	var at place
 	var in Interval
 	var field string
@@ -121,23 +146,28 @@ func (s *stored) store(r *ledger.Receipt, directory string, say sayer) {
 		s.places[at] = p
 	}
 	p.Receipts++
-	for _, n := range r.Counts {
-		p.Records += n.Records
-	}
+	p.Records += records
 	if twice, overlaps := (*intervals)(&p.Covered).add(in); overlaps {
 		say(field, "[%d,%d) of %s has a receipt already", twice.From, twice.To, at)
 	}
 }
 
-// sorted lists the places in a fixed order.
-func (s *stored) sorted() []StoredPlace {
-	all := make([]StoredPlace, 0, len(s.places))
-	for p := range maps.Values(s.places) {
-		all = append(all, *p)
+// sorted lists sinks and places in a fixed order.
+func (s *stored) sorted() ([]Sink, []StoredPlace) {
+	sinks := make([]Sink, 0, len(s.sinks))
+	for k := range maps.Values(s.sinks) {
+		sinks = append(sinks, *k)
 	}
-	slices.SortFunc(all, func(a, b StoredPlace) int {
+	slices.SortFunc(sinks, func(a, b Sink) int {
+		return cmp.Or(cmp.Compare(a.Policy.Version, b.Policy.Version), strings.Compare(a.Policy.SHA256, b.Policy.SHA256), strings.Compare(a.Name, b.Name))
+	})
+	places := make([]StoredPlace, 0, len(s.places))
+	for p := range maps.Values(s.places) {
+		places = append(places, *p)
+	}
+	slices.SortFunc(places, func(a, b StoredPlace) int {
 		return cmp.Or(strings.Compare(a.Sink, b.Sink), strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Topic, b.Topic),
 			cmp.Compare(a.Partition, b.Partition), strings.Compare(a.Directory, b.Directory), strings.Compare(a.File, b.File))
 	})
-	return all
+	return sinks, places
 }

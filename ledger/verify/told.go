@@ -21,12 +21,12 @@ type toldPolicy struct {
 	entry   uint64 // of its newest part
 	version int64
 	parts   int32
-	digests [][sha256.Size]byte // of each part so far: who tells it again tells the same
+	seen    int32
 	text    hash.Hash
 	good    bool
 }
 
-func (p *toldPolicy) complete() bool { return len(p.digests) == int(p.parts) }
+func (p *toldPolicy) complete() bool { return p.seen == p.parts }
 
 func newTold() told {
 	return told{map[string]*toldPolicy{}, map[int64]string{}, map[string]int64{}, map[int32]*intervals{}}
@@ -44,7 +44,7 @@ func (t *told) via(v ledger.Via, say sayer) {
 	}
 }
 
-// policy takes in a part of a policy's text. Parts come in order; several processes may tell the same policy.
+// policy takes in a part of a policy's text. Parts come in order, each once.
 func (t *told) policy(index uint64, p *ledger.Policy, say sayer) {
 	known := t.policies[p.SHA256]
 	if known == nil {
@@ -56,29 +56,30 @@ func (t *told) policy(index uint64, p *ledger.Policy, say sayer) {
 		known = &toldPolicy{version: p.Version, parts: p.Parts, text: sha256.New()}
 		t.policies[p.SHA256] = known
 	}
-	known.entry = index
 	switch {
 	case p.Version != known.version:
 		say("version", "the same text was told before as version %d", known.version)
+		return
 	case p.Parts != known.parts:
 		say("parts", "was told before in %d parts", known.parts)
-	case int(p.Part) <= len(known.digests):
-		if sha256.Sum256([]byte(p.Text)) != known.digests[p.Part-1] {
-			say("text", "part %d was told before with another text", p.Part)
-		}
-	case int(p.Part) > len(known.digests)+1:
-		say("part", "comes after part %d of %d", len(known.digests), known.parts)
-	default:
-		known.digests = append(known.digests, sha256.Sum256([]byte(p.Text)))
-		known.text.Write([]byte(p.Text))
-		if !known.complete() {
-			return
-		}
-		sum := hex.EncodeToString(known.text.Sum(nil))
-		known.good = sum == p.SHA256
-		if !known.good {
-			say("sha256", "the text has the SHA-256 %s: it is not the policy that is named", sum)
-		}
+		return
+	case p.Part <= known.seen:
+		say("part", "is told again: a part enters a log once")
+		return
+	case p.Part > known.seen+1:
+		say("part", "comes after part %d of %d", known.seen, known.parts)
+		return
+	}
+	known.entry = index
+	known.seen++
+	known.text.Write([]byte(p.Text))
+	if !known.complete() {
+		return
+	}
+	sum := hex.EncodeToString(known.text.Sum(nil))
+	known.good = sum == p.SHA256
+	if !known.good {
+		say("sha256", "the text has the SHA-256 %s: it is not the policy that is named", sum)
 	}
 }
 
@@ -89,7 +90,7 @@ func (t *told) policyOf(ref ledger.PolicyRef, say sayer) {
 	case known == nil:
 		say("policy.sha256", "cites the policy %s, which was not told before", ref.SHA256)
 	case !known.complete():
-		say("policy.sha256", "cites a policy of which only %d of %d parts were told before", len(known.digests), known.parts)
+		say("policy.sha256", "cites a policy of which only %d of %d parts were told before", known.seen, known.parts)
 	case !known.good:
 		say("policy.sha256", "cites a policy whose text is another, see entry %d", known.entry)
 	case known.version != ref.Version:

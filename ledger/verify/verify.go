@@ -34,6 +34,7 @@ type Result struct {
 	Kinds        map[ledger.Kind]uint64
 	Partitions   []Partition   // of sources, by cluster, topic, topic id, number
 	Topics       []Topic       // that spans tell of, in the same order
+	Sinks        []Sink        // that pins tell of, by policy and name
 	Stored       []StoredPlace // what receipts cover, by sink and place
 	Faults       []Fault       // in the order in which they were found
 	FaultCount   int           // also those that are not kept
@@ -172,9 +173,7 @@ func (w *walk) bundle(ctx context.Context, b *bundle) error {
 	return nil
 }
 
-// entry holds one entry against those before it. A sequencer keeps the order of each partition and what an entry cites
-// before it, but entries of several processes pass each other: what follows from the order of a single writer is
-// checked only for entries that have no Via.
+// entry holds one entry against those before it.
 func (w *walk) entry(index uint64, e *ledger.Entry) {
 	w.result.Kinds[e.Kind]++
 	say := func(field, format string, args ...any) {
@@ -188,13 +187,13 @@ func (w *walk) entry(index uint64, e *ledger.Entry) {
 	case ledger.KindRange:
 		w.told.cited(e.Range, say)
 		w.source.covers(index, e.Range, e.Via != nil, say)
-		w.stored.receipts(e.Range, e.Via != nil, say)
+		w.stored.receipts(index, e.Range, say)
 	case ledger.KindReplay:
 		w.told.cited(e.Range, say)
 		w.source.replays(e.Range, say)
-		w.stored.receipts(e.Range, e.Via != nil, say)
+		w.stored.receipts(index, e.Range, say)
 	case ledger.KindSpan:
-		w.source.spans(e.Span, e.Via != nil, say)
+		w.source.spans(e.Span)
 	case ledger.KindPolicy:
 		w.told.policy(index, e.Policy, say)
 	case ledger.KindPins:
@@ -208,7 +207,7 @@ func (w *walk) entry(index uint64, e *ledger.Entry) {
 // finish turns the state into the result.
 func (w *walk) finish() {
 	w.result.Partitions, w.result.Topics = w.source.sorted()
-	w.result.Stored = w.stored.sorted()
+	w.result.Sinks, w.result.Stored = w.stored.sorted()
 }
 
 // sayer reports that a field of the entry at hand contradicts what is known.
