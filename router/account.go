@@ -42,7 +42,7 @@ func (a Account) Balanced() bool {
 	return a.Consumed == a.Delivered+a.Quarantined+a.InFlight+a.Control+a.Absent
 }
 
-// result is what one settled chunk adds to an account.
+// result is what one settled segment of a chunk adds to an account.
 type result struct {
 	offsets  int64 // how many offsets the chunk covered
 	control  int64

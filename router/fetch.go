@@ -78,6 +78,7 @@ type chunk struct {
 	aborted  []wire.AbortedTxn
 	buffer   *fetchBuffer
 	snapshot classifier.Snapshot // what all its records are decided by
+	segments []*segment          // what it was split into; together they cover it
 
 	before     *fate // of the chunk before it in its partition
 	fate       *fate

@@ -23,6 +23,16 @@ type generation struct {
 	lanes    map[int]*lane
 	commits  *commits
 	vitality *vitality
+	lacking  map[record.TopicPartition]error // partitions that cannot begin without a gap in the evidence
+}
+
+// stopLacking holds the partitions that cannot begin.
+func (g *generation) stopLacking() {
+	for _, p := range g.fetcher.parts {
+		if err := g.lacking[p.tp]; err != nil {
+			g.fetcher.stopPartition(p, err)
+		}
+	}
 }
 
 // live is the fence that a sink asks before every produce.
@@ -34,11 +44,19 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	if err != nil {
 		return nil, err
 	}
+	var lacking map[record.TopicPartition]error
+	if r.witness != nil {
+		var moved []record.TopicPartition
+		if moved, lacking, err = r.witness.resume(ctx, starts); err != nil {
+			return nil, err
+		}
+		found = append(found, moved...)
+	}
 	ends, err := r.endsFor(ctx, starts)
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{router: r, group: group, lanes: map[int]*lane{}}
+	g := &generation{router: r, group: group, lanes: map[int]*lane{}, lacking: lacking}
 	g.commits = newCommits(group.CommitOffsets, starts, found...)
 	// Not committed, "latest" is another offset for the next owner, beyond what this one could not deliver.
 	if err := g.commits.flush(); err != nil {

@@ -74,6 +74,7 @@ type memory struct {
 	waiting []parked
 	records []stored
 	batches [][]byte // as they arrived
+	next    int64    // offset of the next record
 	refuse  func(stored) (record.Reason, bool)
 	changed chan struct{} // closed and renewed when something arrives
 }
@@ -88,6 +89,10 @@ func newMemory() *memory { return &memory{changed: make(chan struct{})} }
 
 func (m *memory) Open(context.Context) error { return nil }
 func (m *memory) Close() error               { return nil }
+
+func (m *memory) Proof() record.Proof {
+	return record.Proof{Serial: 1, Held: true, Checks: []record.Check{{Pin: "directory", Expected: []string{"memory"}, Seen: "memory", Held: true}}}
+}
 
 func (m *memory) Deliver(ctx context.Context, lane int, b *record.Batch) {
 	m.mu.Lock()
@@ -182,6 +187,7 @@ func (m *memory) store(ctx context.Context, lane int, batch *record.Batch) {
 			}
 		}
 		m.records = append(m.records, s)
+		receipt.Places = m.place(receipt.Places, n)
 	}
 	if it.Err() != nil || n != batch.Records {
 		panic(fmt.Sprintf("sink got %d records, the batch says %d: %v", n, batch.Records, it.Err()))
@@ -189,6 +195,19 @@ func (m *memory) store(ctx context.Context, lane int, batch *record.Batch) {
 	m.batches = append(m.batches, append([]byte(nil), batch.Bytes...))
 	m.signal()
 	batch.Settle(receipt, nil)
+}
+
+// place adds record n of a batch to what is stored of it; every run of records is a place of its own.
+func (m *memory) place(places []record.Place, n int) []record.Place {
+	if last := len(places) - 1; last >= 0 && places[last].First+places[last].Records == n {
+		places[last].Records++
+		places[last].To++
+		places[last].LastOffset++
+	} else {
+		places = append(places, record.Place{File: "memory", From: m.next, To: m.next + 1, BaseOffset: m.next, LastOffset: m.next, First: n, Records: 1})
+	}
+	m.next++
+	return places
 }
 
 func (m *memory) snapshot() []stored {

@@ -19,6 +19,8 @@ type Sink interface {
 	Deliver(ctx context.Context, lane int, b *record.Batch)
 	// Close ends the sink after all its batches are settled.
 	Close() error
+	// Proof is what the sink has found out about its place so far.
+	Proof() record.Proof
 }
 
 // lane owns all source partitions with one number modulo the count of lanes, for one generation. Its chunks
@@ -61,7 +63,7 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 	defer l.gen.fetcher.finished(c.p)
 	defer close(c.fate.known)
 
-	parts, booked, err := l.split(c) // extract, decide, split
+	parts, err := l.split(c) // extract, decide, split
 	c.buffer.release()
 	if err != nil {
 		c.p.broken = true
@@ -77,8 +79,8 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 	// A crash up to here, or while the sinks work, costs nothing that a restart does not fetch again; what a
 	// sink had already stored is then stored twice.
 
-	receipts, err := l.receipts(ctx, c, delivery, booked)
-	// All of it is durable at the sinks. A crash from here on still delivers the chunk twice, until the commit.
+	receipts, err := l.receipts(ctx, c, delivery)
+	// All of it is durable at the sinks. A crash from here on still delivers the chunk twice.
 
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
 		l.gen.fetcher.hold(ctx, c.p, err)
@@ -88,17 +90,25 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 		l.abandon(c)
 		return
 	}
-	l.commit(l.settle(receipts))
-	// From the next offset commit on, a crash costs nothing.
+	evidence, err := l.append(ctx, receipts)
+	// With a ledger, a crash from here on costs nothing: whoever owns the partition next begins where it ends.
+	if err != nil {
+		l.abandon(c)
+		return
+	}
+	l.commit(l.settle(evidence))
+	// From the next offset commit on, a crash costs nothing without a ledger either.
 }
 
 // part is one batch on its way to one sink.
 type part struct {
 	sink    int
 	batch   *record.Batch
-	first   int64   // source offset of the first record
-	offsets []int64 // source offset of each record; nil when they follow first without a hole
-	newest  int64   // the batch's largest timestamp, ms since the epoch
+	segment *segment
+	first   int64        // source offset of the first record
+	offsets []int64      // source offset of each record; nil when they follow first without a hole
+	sets    []record.Set // of each record; nil without a ledger
+	newest  int64        // the batch's largest timestamp, ms since the epoch
 }
 
 func (p *part) offset(i int) int64 {
@@ -112,10 +122,15 @@ func (p *part) offset(i int) int64 {
 type delivery []part
 
 // receipts says that every record of a chunk is durable at its sink or at its quarantine, and what to book for it.
-// Only lane.receipts makes one; settle needs one.
+// Only lane.receipts makes one; append needs one.
 type receipts struct {
-	chunk  *chunk
-	booked *result
+	chunk *chunk
+}
+
+// evidence says that the ledger, if there is one, holds what became of a chunk. Only lane.append makes one;
+// settle needs one.
+type evidence struct {
+	chunk *chunk
 }
 
 // position is an offset below which everything has settled. Only lane.settle makes one; commit needs one.
@@ -132,7 +147,7 @@ func (l *lane) deliver(ctx context.Context, parts []part) delivery {
 }
 
 // receipts waits for the sinks and sends what they refuse to quarantine.
-func (l *lane) receipts(ctx context.Context, c *chunk, d delivery, booked *result) (receipts, error) {
+func (l *lane) receipts(ctx context.Context, c *chunk, d delivery) (receipts, error) {
 	var failed error
 	for i := range d {
 		p := &d[i]
@@ -142,22 +157,38 @@ func (l *lane) receipts(ctx context.Context, c *chunk, d delivery, booked *resul
 			continue
 		}
 		l.router.stats.acknowledged(p)
+		p.segment.stored(p, receipt.Places)
 		if failed == nil && len(receipt.Refused) > 0 {
-			failed = l.divert(ctx, c, p, receipt.Refused, booked)
+			failed = l.divert(ctx, c, p, receipt.Refused)
 		}
 		if failed == nil {
 			l.router.outputs.put(p.batch.Bytes)
 		}
 	}
-	return receipts{c, booked}, failed
+	return receipts{c}, failed
+}
+
+// append makes the evidence of a chunk durable. A ledger that cannot be written is tried until ctx ends: the
+// partition waits. One that refuses what it is told holds the partition.
+func (l *lane) append(ctx context.Context, r receipts) (evidence, error) {
+	if l.router.witness == nil {
+		return evidence(r), nil
+	}
+	err := l.router.witness.append(ctx, r.chunk)
+	if err != nil && ctx.Err() == nil {
+		l.gen.fetcher.hold(ctx, r.chunk.p, err)
+	}
+	return evidence(r), err
 }
 
 // settle books a chunk in its partition's account.
-func (l *lane) settle(r receipts) position {
-	p := r.chunk.p
-	p.account.settle(r.booked, r.chunk.to)
-	l.router.stats.settled(p.tp.Topic, r.booked)
-	return position{tp: p.tp, offset: r.chunk.to}
+func (l *lane) settle(e evidence) position {
+	p := e.chunk.p
+	for _, s := range e.chunk.segments {
+		p.account.settle(&s.result, s.to)
+		l.router.stats.settled(p.tp.Topic, &s.result)
+	}
+	return position{tp: p.tp, offset: e.chunk.to}
 }
 
 func (l *lane) commit(p position) { l.gen.commits.advance(p) }
@@ -172,19 +203,23 @@ func (l *lane) abandon(c *chunk) {
 
 // divert quarantines the records of a delivered part that their sink refused for good. They are decided once
 // more, from the same bytes and by the same snapshot, for what quarantine wants to know of them.
-func (l *lane) divert(ctx context.Context, c *chunk, p *part, refused []record.Refusal, booked *result) error {
+func (l *lane) divert(ctx context.Context, c *chunk, p *part, refused []record.Refusal) error {
 	w := l.router.newWorkspace()
 	defer w.close()
 	w.begin(l, c)
-	again, err := w.requeue(p, refused, booked)
+	w.segment = p.segment
+	again, err := w.requeue(p, refused)
 	if err != nil {
 		return fmt.Errorf("quarantine what sink %s refused: %w", l.router.sinkName(p.sink), err)
 	}
-	for _, q := range l.deliver(ctx, again) {
+	delivered := l.deliver(ctx, again)
+	for i := range delivered {
+		q := &delivered[i]
 		receipt, err := q.batch.Wait()
 		if err != nil {
 			return err
 		}
+		q.segment.stored(q, receipt.Places)
 		if len(receipt.Refused) > 0 {
 			return fmt.Errorf("quarantine sink %s refuses the record at offset %d: %s", l.router.sinkName(q.sink),
 				q.offset(receipt.Refused[0].Index), receipt.Refused[0].Reason)

@@ -44,6 +44,9 @@ type Config struct {
 	CommitInterval time.Duration // 100 ms: what a crash delivers twice
 	GeoInterval    time.Duration // 5 s: how often the geo file is looked at
 
+	Ledger  Ledger // nil: no evidence is kept
+	Program string // name and version, for the ledger
+
 	Metrics *metrics.Set // nil: a set of its own
 	Log     *slog.Logger // nil: discarded
 }
@@ -99,6 +102,7 @@ type Router struct {
 	addr      net.Addr
 	owned     atomic.Pointer[[]int] // lanes of the newest generation
 
+	witness    *witness // nil without a ledger
 	workspaces chan *workspace
 	outputs    outputs
 	atStart    map[record.TopicPartition]bool  // the source partitions when Run began
@@ -132,6 +136,9 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 		workspaces: make(chan *workspace, runtime.GOMAXPROCS(0)),
 	}
 	r.stats = newStats(r)
+	if cfg.Ledger != nil {
+		r.witness = newWitness(r)
+	}
 	r.transport = &kafka.Transport{
 		Dial: cfg.Dial, SASL: cfg.SASL, ClientID: cfg.ClientID, MetadataTopics: cfg.Topics,
 		MetadataTTL: 3 * time.Second, IdleTimeout: time.Minute,
@@ -156,6 +163,12 @@ func (r *Router) Run(ctx context.Context) error {
 	if err := r.lookAround(ctx); err != nil {
 		return err
 	}
+	if r.witness != nil {
+		if err := r.witness.start(ctx); err != nil {
+			return fmt.Errorf("begin the ledger: %w", err)
+		}
+		go r.witness.hourly(watching)
+	}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: r.cfg.Group, Brokers: r.cfg.Brokers, Topics: r.cfg.Topics,
 		Dialer: &kafka.Dialer{
@@ -170,7 +183,15 @@ func (r *Router) Run(ctx context.Context) error {
 		return fmt.Errorf("join group %s: %w", r.cfg.Group, err)
 	}
 	defer func() { _ = group.Close() }() // it never fails
-	return r.generations(ctx, group)
+	err = r.generations(ctx, group)
+	if r.witness != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.DrainLimit)
+		defer cancel()
+		if failed := r.witness.stop(last); failed != nil {
+			err = errors.Join(err, fmt.Errorf("end the ledger: %w", failed))
+		}
+	}
+	return err
 }
 
 // closeWorkspaces waits for whoever has one, since what it frees is not the garbage collector's.
@@ -238,6 +259,7 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	slices.Sort(owned)
 	r.owned.Store(&owned)
 	r.stats.generation(g)
+	g.stopLacking()
 	if len(owned) == 0 {
 		r.log.Warn("nothing is assigned to this process: there are more processes than lanes with partitions, or its DEMARC_LANES or DEMARC_TOPICS are not the group's",
 			"group", r.cfg.Group, "lanes_in_all", r.cfg.Lanes)

@@ -28,15 +28,14 @@ type workspace struct {
 	decoder   *wire.Decompressor
 	encoder   *wire.Compressor
 
-	lane  *lane
-	chunk *chunk
+	lane    *lane
+	chunk   *chunk
+	segment *segment // the one being filled
 
 	record    record.Record
 	records   []wire.Record
 	decisions []record.Decision
 	count     counter
-	control   int64
-	data      int64
 	building  []building // per sink
 	parts     []part
 	aborted   abortedFilter
@@ -51,6 +50,7 @@ type building struct {
 	builder wire.Builder
 	codec   wire.Codec
 	offsets []int64
+	sets    []record.Set // with a ledger
 }
 
 func (r *Router) newWorkspace() *workspace {
@@ -76,13 +76,13 @@ func (w *workspace) begin(l *lane, c *chunk) {
 	w.lane, w.chunk = l, c
 	w.evaluator.Use(c.snapshot)
 	w.count.reset()
-	w.control, w.data, w.passed, w.rewritten = 0, 0, 0, 0
+	w.passed, w.rewritten = 0, 0
 	w.parts = nil
 }
 
 // split extracts the signals of every record of a chunk, decides, and makes the batches for the sinks. An error
 // means that the chunk cannot be read whole: no record of it is delivered.
-func (l *lane) split(c *chunk) ([]part, *result, error) {
+func (l *lane) split(c *chunk) ([]part, error) {
 	w := <-l.router.workspaces
 	defer func() { l.router.workspaces <- w }()
 	c.snapshot = l.router.geo.snapshot(l.router.now())
@@ -91,20 +91,10 @@ func (l *lane) split(c *chunk) ([]part, *result, error) {
 	err := w.chunkRecords()
 	if err != nil {
 		w.discard()
-		return nil, nil, err
-	}
-	for sink := range w.building {
-		if err := w.flush(sink); err != nil {
-			w.discard()
-			return nil, nil, err
-		}
+		return nil, err
 	}
 	l.router.stats.split(c.p.tp.Topic, w.passed, w.rewritten)
-	offsets := c.to - c.from
-	return w.parts, &result{
-		offsets: offsets, control: w.control, absent: offsets - w.control - w.data,
-		outcomes: append([]outcomeTally(nil), w.count.list...),
-	}, nil
+	return w.parts, nil
 }
 
 // discard forgets what was built of a chunk that cannot be read whole.
@@ -112,38 +102,71 @@ func (w *workspace) discard() {
 	for i := range w.building {
 		b := &w.building[i]
 		b.builder.Reset()
-		b.offsets = nil
+		b.offsets, b.sets = nil, nil
 	}
 	w.parts = nil
 }
 
 func (w *workspace) chunkRecords() error {
+	w.segment = &segment{from: w.chunk.from}
 	for rest := w.chunk.records; len(rest) > 0; {
 		b, tail, err := wire.Next(rest)
 		if err != nil {
 			return fmt.Errorf("read batch: %w", err)
 		}
 		rest = tail
-		if err := b.Check(); err != nil {
-			return fmt.Errorf("check batch at offset %d: %w", b.BaseOffset(), err)
+		if err := w.sourceBatch(b); err != nil {
+			return err
 		}
-		w.aborted.reach(b.LastOffset())
-		switch {
-		case b.Control():
-			kind, err := b.ControlType()
-			if err != nil {
-				return fmt.Errorf("read control batch at offset %d: %w", b.BaseOffset(), err)
+		if w.segment.parts >= segmentParts && len(rest) > 0 {
+			if err := w.closeSegment(b.LastOffset() + 1); err != nil {
+				return err
 			}
-			if kind == wire.ControlAbort {
-				w.aborted.end(b.ProducerID())
-			}
-			w.control += b.LastOffset() + 1 - max(b.BaseOffset(), w.chunk.from)
-		case b.Transactional() && w.aborted.has(b.ProducerID()):
-			// Read committed: its offsets count as absent.
-		case b.Count() > 0: // compaction leaves empty batches
-			if err := w.batch(b); err != nil {
-				return fmt.Errorf("read batch at offset %d: %w", b.BaseOffset(), err)
-			}
+			w.segment = &segment{from: b.LastOffset() + 1}
+		}
+	}
+	return w.closeSegment(w.chunk.to)
+}
+
+// closeSegment ends the batches being filled and books what the segment holds.
+func (w *workspace) closeSegment(to int64) error {
+	for sink := range w.building {
+		if err := w.flush(sink); err != nil {
+			return err
+		}
+	}
+	s := w.segment
+	s.to = to
+	s.result.offsets = to - s.from
+	s.result.absent = s.result.offsets - s.result.control - s.data
+	s.result.outcomes = append([]outcomeTally(nil), w.count.list...)
+	w.count.reset()
+	w.chunk.segments = append(w.chunk.segments, s)
+	return nil
+}
+
+// sourceBatch books a control batch, leaves out an aborted one and splits any other.
+func (w *workspace) sourceBatch(b wire.Batch) error {
+	if err := b.Check(); err != nil {
+		return fmt.Errorf("check batch at offset %d: %w", b.BaseOffset(), err)
+	}
+	w.aborted.reach(b.LastOffset())
+	w.segment.epoch = b.LeaderEpoch()
+	switch {
+	case b.Control():
+		kind, err := b.ControlType()
+		if err != nil {
+			return fmt.Errorf("read control batch at offset %d: %w", b.BaseOffset(), err)
+		}
+		if kind == wire.ControlAbort {
+			w.aborted.end(b.ProducerID())
+		}
+		w.segment.result.control += b.LastOffset() + 1 - max(b.BaseOffset(), w.chunk.from)
+	case b.Transactional() && w.aborted.has(b.ProducerID()):
+		// Read committed: its offsets count as absent.
+	case b.Count() > 0: // compaction leaves empty batches
+		if err := w.batch(b); err != nil {
+			return fmt.Errorf("read batch at offset %d: %w", b.BaseOffset(), err)
 		}
 	}
 	return nil
@@ -170,6 +193,7 @@ func (w *workspace) batch(b wire.Batch) error {
 		}
 		d := w.evaluator.Decide(&w.record)
 		w.count.add(d.Outcome(), Tally{Records: 1, Bytes: int64(len(r.Tail))})
+		w.segment.timed(b.Timestamp(&r))
 		w.records = append(w.records, r)
 		w.decisions = append(w.decisions, d)
 		one = one && !d.Reason.Quarantines() && d.Sink == w.decisions[0].Sink
@@ -177,7 +201,8 @@ func (w *workspace) batch(b wire.Batch) error {
 	if err := it.Err(); err != nil {
 		return err
 	}
-	w.data += int64(len(w.records))
+	w.segment.data += int64(len(w.records))
+	w.segment.clock(b.LogAppendTime())
 	if one && len(w.records) > 0 && len(b.Section()) >= passThroughBytes && wire.Passable(b) && it.Consecutive() {
 		w.passed++
 		return w.pass(b, int(w.decisions[0].Sink))
@@ -192,7 +217,14 @@ func (w *workspace) pass(b wire.Batch, sink int) error {
 		return err
 	}
 	out := wire.PassThrough(w.router.outputs.get(), b)
-	w.add(part{sink: sink, first: b.BaseOffset()}, out)
+	p := part{sink: sink, first: b.BaseOffset()}
+	if w.router.witness != nil {
+		p.sets = make([]record.Set, len(w.decisions))
+		for i := range w.decisions {
+			p.sets[i] = w.decisions[i].Set
+		}
+	}
+	w.add(p, out)
 	return nil
 }
 
@@ -218,6 +250,9 @@ func (w *workspace) put(r *wire.Record, d record.Decision, timestamp, offset int
 	}
 	s.codec = codec
 	s.offsets = append(s.offsets, offset)
+	if w.router.witness != nil {
+		s.sets = append(s.sets, d.Set)
+	}
 	if !d.Reason.Quarantines() {
 		s.builder.Add(timestamp, r.Tail)
 		return nil
@@ -250,9 +285,12 @@ func (w *workspace) flush(sink int) error {
 	if err != nil {
 		return fmt.Errorf("encode batch for sink %s: %w", w.router.sinkName(sink), err)
 	}
-	w.add(part{sink: sink, first: s.offsets[0], offsets: s.offsets}, out)
+	w.add(part{sink: sink, first: s.offsets[0], offsets: s.offsets, sets: s.sets}, out)
 	s.builder.Reset()
 	s.offsets = make([]int64, 0, n)
+	if w.router.witness != nil {
+		s.sets = make([]record.Set, 0, n)
+	}
 	return nil
 }
 
@@ -260,12 +298,15 @@ func (w *workspace) add(p part, bytes []byte) {
 	b := wire.Batch{Raw: bytes}
 	p.newest = b.MaxTimestamp()
 	p.batch = record.NewBatch(w.chunk.p.tp, bytes, int(b.Count()), w.lane.gen.live)
+	p.batch.Digest = w.router.witness != nil
+	p.segment = w.segment
+	w.segment.parts++
 	w.parts = append(w.parts, p)
 }
 
 // requeue makes the quarantine batches of the records that a sink refused out of the part it refused them of,
 // and moves them to their new outcome.
-func (w *workspace) requeue(p *part, refused []record.Refusal, booked *result) ([]part, error) {
+func (w *workspace) requeue(p *part, refused []record.Refusal) ([]part, error) {
 	b, _, err := wire.Next(p.batch.Bytes)
 	if err != nil {
 		return nil, err
@@ -288,7 +329,7 @@ func (w *workspace) requeue(p *part, refused []record.Refusal, booked *result) (
 			return nil, fmt.Errorf("quarantine sink refuses the record at offset %d: %s", p.offset(i), refused[0].Reason)
 		}
 		after := w.evaluator.Refuse(&w.record, refused[0].Reason)
-		booked.move(before.Outcome(), after.Outcome(), Tally{Records: 1, Bytes: int64(len(r.Tail))})
+		p.segment.result.move(before.Outcome(), after.Outcome(), Tally{Records: 1, Bytes: int64(len(r.Tail))})
 		if err := w.put(&r, after, b.Timestamp(&r), p.offset(i), b.Codec()); err != nil {
 			return nil, err
 		}

@@ -75,7 +75,8 @@ func splitter(t testing.TB, raw []byte, records int64) func() {
 	l := &lane{router: r, gen: &generation{}}
 	c := &chunk{p: &partition{tp: tp, account: newAccount(tp), lane: l}, to: records, records: raw}
 	return func() {
-		parts, _, err := l.split(c)
+		c.segments = c.segments[:0]
+		parts, err := l.split(c)
 		if err != nil {
 			t.Fatal(err)
 		}

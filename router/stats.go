@@ -91,6 +91,14 @@ func (s *stats) fetchError(label string) {
 
 func (s *stats) commitFailed() { s.set.GetOrCreateCounter(`demarc_commit_errors_total`).Inc() }
 
+// ledgerAppended observes entries that are durable, and how long that took.
+func (s *stats) ledgerAppended(entries int, took time.Duration) {
+	s.set.GetOrCreateCounter(`demarc_ledger_entries_total`).Add(entries)
+	s.set.GetOrCreateSummary(`demarc_ledger_append_seconds`).Update(took.Seconds())
+}
+
+func (s *stats) ledgerFailed() { s.set.GetOrCreateCounter(`demarc_ledger_errors_total`).Inc() }
+
 func (s *stats) memberDiffers() { s.set.GetOrCreateCounter(`demarc_member_mismatch_total`).Inc() }
 
 func (s *stats) rejoined() { s.set.GetOrCreateCounter(`demarc_group_join_errors_total`).Inc() }

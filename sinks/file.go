@@ -41,6 +41,7 @@ type File struct {
 	cfg  FileConfig
 	disk disk
 	*tracker
+	proof
 	meters *meters
 
 	mu     sync.Mutex
@@ -111,6 +112,8 @@ func (f *File) Open(ctx context.Context) error {
 	}
 	f.done = make(chan struct{})
 	go f.run()
+	f.proof.checked("directory", []string{f.cfg.Dir}, f.cfg.Dir, true) // its lock is ours
+	f.proof.place("")
 	f.opened()
 	return nil
 }

@@ -49,6 +49,7 @@ type Kafka struct {
 	cfg    KafkaConfig
 	dialer *dialer
 	*tracker
+	proof
 	meters *meters
 
 	ctx    context.Context // ends with Close, or with an Open that finds another place
@@ -77,7 +78,7 @@ func NewKafka(cfg KafkaConfig) *Kafka {
 	k.meters = newMeters(cfg.Metrics, cfg.Name, k.State)
 	k.dialer = &dialer{
 		sink: cfg.Name, pins: cfg.Pins, tls: cfg.TLS, sasl: cfg.SASL, clientID: cfg.ClientID,
-		stopped: k.stopCause,
+		stopped: k.stopCause, proof: &k.proof,
 		mismatch: func(r *RefusedError) {
 			k.meters.retries[CausePin].Inc()
 			k.stop(r)
@@ -118,6 +119,7 @@ func (k *Kafka) Open(ctx context.Context) error {
 		ClientID:       k.cfg.ClientID,
 		Context:        k.ctx,
 	}
+	k.proof.place(found.ClusterID)
 	k.opened()
 	close(k.ready)
 	return nil

@@ -41,6 +41,8 @@ func ParseSPKIPin(s string) ([32]byte, error) {
 	return [32]byte(raw), nil
 }
 
+func encodeSPKI(sum [32]byte) string { return base64.StdEncoding.EncodeToString(sum[:]) }
+
 // dialer makes the connections of one sink, those to discovered brokers included. What it returns has been
 // checked against all pins, over that very connection, so nothing that was asked elsewhere or earlier has to be
 // trusted: a broker that was replaced behind its address is noticed before a record is sent. The price is one
@@ -53,6 +55,7 @@ type dialer struct {
 	clientID string
 	stopped  func() error        // a reason to dial nobody any more
 	mismatch func(*RefusedError) // told of every connection that a pin refuses
+	proof    *proof              // told of every pin that was checked
 }
 
 // Dial has the form of kafka.Transport.Dial. The transport's own TLS and SASL must be left unset.
@@ -70,7 +73,22 @@ func (d *dialer) Dial(ctx context.Context, network, address string) (net.Conn, e
 	return nil, fmt.Errorf("connect to %s: %w", address, err)
 }
 
+// connect makes a connection that has passed all pins, and notes what they have seen.
 func (d *dialer) connect(ctx context.Context, network, address string) (*protocol.Conn, error) {
+	seen := map[Check]string{}
+	conn, err := d.tryConnect(ctx, network, address, seen)
+	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Pinned() {
+		d.proof.checked(pinNames[refused.Check], d.pins.expected(refused.Check), refused.Seen, false)
+	}
+	if err == nil {
+		for check, what := range seen {
+			d.proof.checked(pinNames[check], d.pins.expected(check), what, true)
+		}
+	}
+	return conn, err
+}
+
+func (d *dialer) tryConnect(ctx context.Context, network, address string, seen map[Check]string) (*protocol.Conn, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -88,7 +106,10 @@ func (d *dialer) connect(ctx context.Context, network, address string) (*protoco
 		_ = raw.SetDeadline(deadline) // fails only on a closed connection, which the next read reports
 	}
 	unwatch := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
-	conn, err := d.greet(ctx, raw, host, int(port))
+	if len(d.pins.Addresses) > 0 {
+		seen[CheckAddress] = remoteIP(raw)
+	}
+	conn, err := d.greet(ctx, raw, host, int(port), seen)
 	if !unwatch() && err == nil {
 		err = ctx.Err()
 	}
@@ -133,9 +154,9 @@ func (p Pins) allow(a netip.Addr) bool {
 
 // greet makes a connection of raw that has done everything a client does before its first request, in this
 // order: TLS with the key pin, versions, SASL, cluster id.
-func (d *dialer) greet(ctx context.Context, raw net.Conn, host string, port int) (*protocol.Conn, error) {
+func (d *dialer) greet(ctx context.Context, raw net.Conn, host string, port int, seen map[Check]string) (*protocol.Conn, error) {
 	if d.tls != nil {
-		secured := tls.Client(raw, d.tlsConfig(host))
+		secured := tls.Client(raw, d.tlsConfig(host, seen))
 		if err := secured.HandshakeContext(ctx); err != nil {
 			return nil, d.explainTLS(err)
 		}
@@ -151,19 +172,26 @@ func (d *dialer) greet(ctx context.Context, raw net.Conn, host string, port int)
 			return nil, fmt.Errorf("log in with %s: %w", d.sasl.Name(), err)
 		}
 	}
-	return conn, d.checkCluster(conn)
+	return conn, d.checkCluster(conn, seen)
+}
+
+func remoteIP(conn net.Conn) string {
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().String()
+	}
+	return conn.RemoteAddr().String()
 }
 
 // tlsConfig adds the key pin to the given settings. crypto/tls calls VerifyConnection after its own
 // verification and before any byte of the application, on resumed sessions too.
-func (d *dialer) tlsConfig(host string) *tls.Config {
+func (d *dialer) tlsConfig(host string, seen map[Check]string) *tls.Config {
 	c := d.tls.Clone()
 	if c.ServerName == "" {
 		c.ServerName = host
 	}
 	given := c.VerifyConnection
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
-		if err := d.checkKey(cs.PeerCertificates); err != nil {
+		if err := d.checkKey(cs.PeerCertificates, seen); err != nil {
 			return err
 		}
 		if given != nil {
@@ -174,24 +202,21 @@ func (d *dialer) tlsConfig(host string) *tls.Config {
 	return c
 }
 
-func (d *dialer) checkKey(chain []*x509.Certificate) error {
+func (d *dialer) checkKey(chain []*x509.Certificate, seen map[Check]string) error {
 	if len(d.pins.TLSSPKISHA256) == 0 {
 		return nil
 	}
-	seen := "no certificate"
+	key := "no certificate"
 	if len(chain) > 0 {
 		sum := sha256.Sum256(chain[0].RawSubjectPublicKeyInfo)
+		key = encodeSPKI(sum)
 		if slices.Contains(d.pins.TLSSPKISHA256, sum) {
+			seen[CheckTLSKey] = key
 			return nil
 		}
-		seen = base64.StdEncoding.EncodeToString(sum[:])
-	}
-	var expected []string
-	for _, pin := range d.pins.TLSSPKISHA256 {
-		expected = append(expected, base64.StdEncoding.EncodeToString(pin[:]))
 	}
 	return &RefusedError{
-		Sink: d.sink, Check: CheckTLSKey, Expected: strings.Join(expected, " or "), Seen: seen,
+		Sink: d.sink, Check: CheckTLSKey, Expected: strings.Join(d.pins.expected(CheckTLSKey), " or "), Seen: key,
 		Hint: "if the sink's key was changed lawfully, change the pin in the policy and start demarc again",
 	}
 }
@@ -203,7 +228,7 @@ func (d *dialer) explainTLS(err error) error {
 	if !ok {
 		return err
 	}
-	if refused := d.checkKey(bad.UnverifiedCertificates); refused != nil {
+	if refused := d.checkKey(bad.UnverifiedCertificates, map[Check]string{}); refused != nil {
 		return refused
 	}
 	return &RefusedError{
@@ -262,7 +287,7 @@ func login(ctx context.Context, conn *protocol.Conn, mechanism sasl.Mechanism) e
 	return nil
 }
 
-func (d *dialer) checkCluster(conn *protocol.Conn) error {
+func (d *dialer) checkCluster(conn *protocol.Conn, seen map[Check]string) error {
 	if d.pins.ClusterID == "" {
 		return nil
 	}
@@ -270,12 +295,13 @@ func (d *dialer) checkCluster(conn *protocol.Conn) error {
 	if err != nil {
 		return fmt.Errorf("ask for the cluster id: %w", err)
 	}
-	seen := m.(*metadata.Response).ClusterID
-	if seen == d.pins.ClusterID {
+	id := m.(*metadata.Response).ClusterID
+	if id == d.pins.ClusterID {
+		seen[CheckClusterID] = id
 		return nil
 	}
 	return &RefusedError{
-		Sink: d.sink, Check: CheckClusterID, Expected: d.pins.ClusterID, Seen: strconv.Quote(seen),
+		Sink: d.sink, Check: CheckClusterID, Expected: d.pins.ClusterID, Seen: strconv.Quote(id),
 		Hint: "if the sink has moved lawfully, change the pin in the policy and start demarc again",
 	}
 }

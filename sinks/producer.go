@@ -3,6 +3,7 @@ package sinks
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -238,14 +239,13 @@ func (p *producer) decide(t *task) {
 	switch {
 	case part.stored && t.err != nil: // acknowledged, but not read back yet
 		p.failed(s, CauseReadBack, fmt.Errorf("read back offset %d of partition %d: %w", part.base, s.partition, t.err))
+	case v.action == accept && part.base < 0 && d.Digest:
+		// The broker has it and no longer knows where. Evidence has to say where, so it is stored once more.
+		part.stored, part.unknown = false, true
+		p.renew(s, part)
+		p.failed(s, CauseReadBack, fmt.Errorf("produce to partition %d: the broker has the batch and does not say where", s.partition))
 	case v.action == accept:
-		last := part.base
-		if last >= 0 {
-			last += int64(part.count) - 1
-		}
-		d.receipt.Places = append(d.receipt.Places, record.Place{
-			Topic: p.k.cfg.Topic, Partition: s.partition, BaseOffset: part.base, LastOffset: last, Records: part.count,
-		})
+		d.receipt.Places = append(d.receipt.Places, p.place(s, d, part))
 		p.k.stored(s.failures > 0)
 		s.failures = 0
 		p.advance(s)
@@ -258,6 +258,21 @@ func (p *producer) decide(t *task) {
 		}
 		p.failed(s, v.cause, fmt.Errorf("produce to partition %d: %w", s.partition, t.err))
 	}
+}
+
+// place says where a piece is, now that it is stored.
+func (p *producer) place(s *stream, d *delivery, part *piece) record.Place {
+	place := record.Place{
+		Topic: p.k.cfg.Topic, Partition: s.partition, BaseOffset: part.base, LastOffset: part.base,
+		First: part.first, Records: part.count,
+	}
+	if part.base >= 0 {
+		place.LastOffset += int64(part.count) - 1
+	}
+	if d.Digest {
+		place.SHA256 = sha256.Sum256(wire.Batch{Raw: part.bytes}.Section())
+	}
+	return place
 }
 
 // advance goes on behind the first piece of a stream's first batch, which is stored or refused.

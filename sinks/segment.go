@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"os"
@@ -107,10 +108,14 @@ func (l *partitionLog) store(batches []*record.Batch) ([]record.Place, error) {
 		}
 		end := at + int64(len(b.Bytes))
 		last := number + int64(b.Records) - 1
-		places = append(places, record.Place{
+		place := record.Place{
 			File: filepath.Join(l.dir, fileName(l.part.number, sealedSuffix)), From: at, To: end,
 			BaseOffset: number, LastOffset: last, Records: b.Records,
-		})
+		}
+		if b.Digest {
+			place.SHA256 = sha256.Sum256(b.Bytes)
+		}
+		places = append(places, place)
 		at, number = end, last+1
 	}
 	if err := l.disk.sync(l.part.file); err != nil {

@@ -1,6 +1,9 @@
 package record
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+)
 
 // Batch is what a lane hands to one sink: one whole Kafka record batch (magic 2) whose records all come from
 // one source partition, in the order of the source.
@@ -8,6 +11,7 @@ type Batch struct {
 	Source  TopicPartition
 	Bytes   []byte // the batch from base offset to its last byte; the sink writes offset, producer fields and CRC
 	Records int
+	Digest  bool // the receipt is to say the SHA-256 of what is stored
 
 	// Live is asked before the bytes leave, at every attempt. An error means that this process may no longer
 	// own the source partition: the sink sends nothing and settles the batch with that error.
@@ -55,7 +59,12 @@ type Place struct {
 	File     string
 	From, To int64
 
+	First   int // which record of the batch the run begins with, from 0
 	Records int
+
+	// SHA256 is over what anyone can read back: in Kafka the records section as stored, the bytes after the 61 of
+	// the batch header; in a file the bytes [From, To). It is zero unless Batch.Digest asks for it.
+	SHA256 [sha256.Size]byte
 }
 
 // Refusal is one record that the sink refused for good.

@@ -1,0 +1,62 @@
+package router
+
+import (
+	"github.com/demarc/demarc/internal/record"
+)
+
+// segmentParts is how many sink batches close a segment at the next source batch: an entry of the ledger holds at
+// most 64 KiB, and a receipt takes some 300 bytes, or twice as many with long names.
+const segmentParts = 64
+
+// segment is a run of source offsets [from, to) of a chunk that settles as one, and what one entry of the ledger is
+// about. Most chunks are one.
+type segment struct {
+	from, to int64
+	epoch    int32 // of the leader that appended its last batch
+	data     int64 // records
+	result   result
+	parts    int // batches for the sinks
+
+	dated          bool
+	oldest, newest int64  // timestamps, ms since the epoch, if there are records
+	clocks         string // "create", "append" or "mixed"; empty without records
+	stores         []store
+}
+
+// store is one place that a sink stored records of a segment in.
+type store struct {
+	sink  int
+	place record.Place
+	sets  []record.Set // of the records there
+}
+
+// timed takes a record's timestamp in.
+func (s *segment) timed(at int64) {
+	if !s.dated {
+		s.oldest, s.newest, s.dated = at, at, true
+	}
+	s.oldest, s.newest = min(s.oldest, at), max(s.newest, at)
+}
+
+// clock takes in whose clock the timestamps of a batch with records are of.
+func (s *segment) clock(appendTime bool) {
+	kind := "create"
+	if appendTime {
+		kind = "append"
+	}
+	if s.clocks == "" || s.clocks == kind {
+		s.clocks = kind
+		return
+	}
+	s.clocks = "mixed"
+}
+
+// stored notes where the sink has put a part.
+func (s *segment) stored(p *part, places []record.Place) {
+	if p.sets == nil {
+		return
+	}
+	for _, place := range places {
+		s.stores = append(s.stores, store{p.sink, place, p.sets[place.First : place.First+place.Records]})
+	}
+}

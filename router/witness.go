@@ -1,0 +1,345 @@
+package router
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/ledger"
+)
+
+// Ledger is where the evidence goes, as the router sees it.
+type Ledger interface {
+	// Resume takes over source partitions that the group has given this process: nobody who owned them before can
+	// append for them any more. It says below which offset each is covered; a partition that is not known is left out.
+	Resume(ctx context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error)
+	// Append returns once the entries are durable, in this order. An error that is ledger.ErrRefused is final; after
+	// any other the same entries may be appended again, and none of them is kept twice.
+	Append(ctx context.Context, entries []ledger.Entry) error
+}
+
+// witness makes the ledger's entries of what a router does.
+type witness struct {
+	router  *Router
+	ledger  Ledger
+	program string
+	cluster string // the source's id, known from start on
+	policy  ledger.PolicyRef
+
+	mu   sync.Mutex
+	told []uint64 // per sink: which of its proofs the ledger holds
+}
+
+func newWitness(r *Router) *witness {
+	p := r.classifier.Policy()
+	return &witness{
+		router: r, ledger: r.cfg.Ledger, program: r.cfg.Program,
+		policy: ledger.PolicyRef{SHA256: hex.EncodeToString(p.Hash[:]), Version: int64(p.Version)},
+		told:   make([]uint64, len(r.sinks)),
+	}
+}
+
+// start tells what all later entries refer to, before the first record is read.
+func (w *witness) start(ctx context.Context) error {
+	entries, err := ledger.PolicyEntries(w.policy.Version, w.router.classifier.Policy().Text)
+	if err != nil {
+		return err
+	}
+	if err := w.keep(ctx, entries); err != nil {
+		return err
+	}
+	if err := w.introduce(ctx, func(sink int, p record.Proof) bool { return true }); err != nil {
+		return err
+	}
+	return w.span(ctx, "start")
+}
+
+// stop tells how far the source reached when this process ended, and which sinks turned out to be another place.
+// Until then no entry says so: what such a sink had acknowledged before belongs in the ledger first.
+func (w *witness) stop(ctx context.Context) error {
+	if err := w.introduce(ctx, func(sink int, p record.Proof) bool { return true }); err != nil {
+		return err
+	}
+	return w.span(ctx, "stop")
+}
+
+// hourly tells again and again how far the source reaches, until ctx ends.
+func (w *witness) hourly(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := w.span(ctx, "hour"); err != nil && ctx.Err() == nil {
+				w.router.stats.ledgerFailed()
+				w.router.log.Warn("ledger does not know how far the source reaches, trying again in an hour", "error", err)
+			}
+		}
+	}
+}
+
+// append tells what became of a chunk.
+func (w *witness) append(ctx context.Context, c *chunk) error {
+	err := w.introduce(ctx, func(sink int, p record.Proof) bool {
+		return p.Held && slices.ContainsFunc(c.segments, func(s *segment) bool {
+			return slices.ContainsFunc(s.stores, func(st store) bool { return st.sink == sink })
+		})
+	})
+	if err != nil {
+		return err
+	}
+	entries := make([]ledger.Entry, len(c.segments))
+	for i, s := range c.segments {
+		entries[i] = ledger.Entry{Kind: ledger.KindRange, Range: w.rangeOf(c, s)}
+	}
+	return w.keep(ctx, entries)
+}
+
+// introduce tells what is new about those sinks that pick chooses.
+func (w *witness) introduce(ctx context.Context, pick func(sink int, p record.Proof) bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, sink := range w.router.sinks {
+		p := sink.Proof()
+		if p.Serial == w.told[i] || !pick(i, p) {
+			continue
+		}
+		if err := w.keep(ctx, []ledger.Entry{{Kind: ledger.KindPins, Pins: w.pins(i, p)}}); err != nil {
+			return err
+		}
+		w.told[i] = p.Serial
+	}
+	return nil
+}
+
+// keep appends entries, as often as it takes.
+func (w *witness) keep(ctx context.Context, entries []ledger.Entry) error {
+	for failures := 0; ; failures++ {
+		begun := time.Now()
+		err := w.ledger.Append(ctx, entries)
+		switch {
+		case err == nil:
+			w.router.stats.ledgerAppended(len(entries), time.Since(begun))
+			if failures > 0 {
+				w.router.log.Info("ledger can be written again")
+			}
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		w.router.stats.ledgerFailed()
+		if errors.Is(err, ledger.ErrRefused) {
+			return fmt.Errorf("append to the ledger: %w", err)
+		}
+		if failures == 0 {
+			w.router.log.Error("ledger cannot be written, its partitions wait", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(backoff(failures)):
+		}
+	}
+}
+
+// rangeOf is the entry of one segment.
+func (w *witness) rangeOf(c *chunk, s *segment) *ledger.Range {
+	r := &ledger.Range{
+		Absent: s.result.absent, Control: s.result.control, Data: s.data,
+		Counts: w.counts(s.result.outcomes), Receipts: w.receipts(s.stores),
+		Policy: w.policy, Program: w.program,
+		Source: ledger.Source{
+			Cluster: w.cluster, Topic: c.p.tp.Topic, Partition: c.p.tp.Partition,
+			LeaderEpoch: s.epoch, From: s.from, To: s.to,
+		},
+	}
+	if s.data > 0 {
+		r.Time = &ledger.Times{First: s.oldest, Last: s.newest, Type: s.clocks}
+	}
+	if geo := c.snapshot.Geo; geo != nil {
+		hash := geo.Hash()
+		r.Geo = &ledger.Geo{SHA256: hex.EncodeToString(hash[:]), Built: geo.Built().Unix()}
+	}
+	return r
+}
+
+// counts sums outcomes: a record that its sink refused has left a tally behind that is empty, and may have come to
+// another that was there.
+func (w *witness) counts(outcomes []outcomeTally) []ledger.Count {
+	sums := map[record.Outcome]Tally{}
+	for _, o := range outcomes {
+		t := sums[o.outcome]
+		t.add(o.tally)
+		sums[o.outcome] = t
+	}
+	var list []ledger.Count
+	for o, t := range sums {
+		if t.Records == 0 {
+			continue
+		}
+		list = append(list, ledger.Count{
+			Set: w.setName(o.Set), Reason: o.Reason.String(), Sink: w.router.sinkName(int(o.Sink)),
+			Records: t.Records, Bytes: t.Bytes,
+		})
+	}
+	slices.SortFunc(list, func(a, b ledger.Count) int {
+		return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Sink, b.Sink))
+	})
+	return list
+}
+
+func (w *witness) receipts(stores []store) []ledger.Receipt {
+	list := make([]ledger.Receipt, len(stores))
+	for i, s := range stores {
+		list[i] = ledger.Receipt{
+			Sink: w.router.sinkName(s.sink), SHA256: hex.EncodeToString(s.place.SHA256[:]), Counts: w.setCounts(s.sets),
+		}
+		if s.place.File != "" {
+			list[i].File = &ledger.FilePlace{Name: s.place.File, From: s.place.From, To: s.place.To}
+			continue
+		}
+		list[i].Kafka = &ledger.Offsets{
+			Cluster: w.router.sinks[s.sink].Proof().Cluster, Topic: s.place.Topic, Partition: s.place.Partition,
+			Base: s.place.BaseOffset, Last: s.place.LastOffset,
+		}
+	}
+	slices.SortFunc(list, compareReceipts)
+	return list
+}
+
+func compareReceipts(a, b ledger.Receipt) int {
+	if c := cmp.Compare(a.Sink, b.Sink); c != 0 {
+		return c
+	}
+	if a.File != nil {
+		return cmp.Or(cmp.Compare(a.File.Name, b.File.Name), cmp.Compare(a.File.From, b.File.From))
+	}
+	return cmp.Or(cmp.Compare(a.Kafka.Partition, b.Kafka.Partition), cmp.Compare(a.Kafka.Base, b.Kafka.Base))
+}
+
+func (w *witness) setCounts(sets []record.Set) []ledger.SetCount {
+	sums := map[record.Set]int64{}
+	for _, s := range sets {
+		sums[s]++
+	}
+	var list []ledger.SetCount
+	for s, n := range sums {
+		list = append(list, ledger.SetCount{Set: w.setName(s), Records: n})
+	}
+	slices.SortFunc(list, func(a, b ledger.SetCount) int { return cmp.Compare(a.Set, b.Set) })
+	return list
+}
+
+func (w *witness) setName(s record.Set) string { return s.Join(w.router.stats.jurisdictions) }
+
+// pins is the entry of what a sink found out about its place.
+func (w *witness) pins(i int, proof record.Proof) *ledger.Pins {
+	sink := &w.router.classifier.Policy().Sinks[i]
+	p := &ledger.Pins{
+		At: w.router.now().UnixMilli(), Sink: sink.Name, Policy: w.policy, Held: proof.Held, Unpinned: sink.Unpinned,
+		Location: ledger.Location{Country: sink.Location.Country.String(), Region: sink.Location.Region, Operator: sink.Location.Operator},
+	}
+	if sink.File != nil {
+		p.Place.Directory = sink.File.Dir
+	} else {
+		p.Place.Topic, p.Place.Cluster = sink.Kafka.Topic, proof.Cluster
+	}
+	for _, c := range proof.Checks {
+		p.Checks = append(p.Checks, ledger.Check{Pin: c.Pin, Expected: c.Expected, Seen: c.Seen, Held: c.Held})
+	}
+	return p
+}
+
+// spanPartitions is how many partitions one entry tells of: two offsets of at most 16 digits for each.
+const spanPartitions = 1500
+
+// span tells how far each partition of the source topics reaches.
+func (w *witness) span(ctx context.Context, why string) error {
+	r := w.router
+	meta, err := r.client.Metadata(ctx, &kafka.MetadataRequest{Addr: r.addr, Topics: r.cfg.Topics})
+	if err != nil {
+		return fmt.Errorf("read source metadata: %w", err)
+	}
+	if w.cluster == "" {
+		w.cluster = meta.ClusterID // by start, before anyone else looks at it
+	}
+	if w.cluster == "" || meta.ClusterID != w.cluster {
+		return fmt.Errorf("read source metadata: the cluster id is %q, and was %q: evidence needs one that stays", meta.ClusterID, w.cluster)
+	}
+	at := r.now().UnixMilli()
+	var entries []ledger.Entry
+	for _, t := range meta.Topics {
+		if t.Error != nil {
+			return fmt.Errorf("read source metadata: topic %s: %w", t.Name, t.Error)
+		}
+		told, err := w.spanOf(ctx, t, at, why)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, told...)
+	}
+	return w.keep(ctx, entries)
+}
+
+func (w *witness) spanOf(ctx context.Context, t kafka.Topic, at int64, why string) (entries []ledger.Entry, err error) {
+	r := w.router
+	all := make([]record.TopicPartition, len(t.Partitions))
+	for i := range all {
+		all[i] = record.TopicPartition{Topic: t.Name, Partition: int32(i)}
+	}
+	firsts, err := listOffsets(ctx, r.client, r.addr, all, kafka.FirstOffset)
+	if err != nil {
+		return nil, err
+	}
+	stables, err := listOffsets(ctx, r.client, r.addr, all, kafka.LastOffset)
+	if err != nil {
+		return nil, err
+	}
+	for base := 0; base < len(all); base += spanPartitions {
+		s := &ledger.Span{At: at, Base: int32(base), Cluster: w.cluster, Count: int32(len(all)), Topic: t.Name, Why: why}
+		for _, tp := range all[base:min(base+spanPartitions, len(all))] {
+			s.First = append(s.First, firsts[tp])
+			s.Stable = append(s.Stable, max(firsts[tp], stables[tp])) // asked one after the other
+		}
+		entries = append(entries, ledger.Entry{Kind: ledger.KindSpan, Span: s})
+	}
+	return entries, nil
+}
+
+// resume moves starts to where the ledger ends: what it covers is durable at the sinks, committed or not. It returns
+// the partitions that were moved, and those of which the ledger lacks what lies below their start.
+func (w *witness) resume(ctx context.Context, starts map[record.TopicPartition]int64) (moved []record.TopicPartition, lacking map[record.TopicPartition]error, err error) {
+	streams := map[ledger.Stream]record.TopicPartition{}
+	for tp := range starts {
+		streams[ledger.Stream{Cluster: w.cluster, Topic: tp.Topic, Partition: tp.Partition}] = tp
+	}
+	covered, err := w.ledger.Resume(ctx, slices.Collect(maps.Keys(streams)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask the ledger where to begin: %w", err)
+	}
+	lacking = map[record.TopicPartition]error{}
+	for stream, to := range covered {
+		tp := streams[stream]
+		switch start := starts[tp]; {
+		case to > start:
+			starts[tp] = to
+			moved = append(moved, tp)
+		case to < start:
+			lacking[tp] = fmt.Errorf("the ledger ends at offset %d and the group %s begins at %d: nothing says what became of the records between; "+
+				"set the group's offset back to %d, or accept the gap: demarc gap %s --to %d --reason TEXT",
+				to, w.router.cfg.Group, start, to, tp, start)
+		}
+	}
+	return moved, lacking, nil
+}
