@@ -62,7 +62,7 @@ func (l *Log) Append(ctx context.Context, entries []ledger.Entry) error {
 	for i, e := range entries {
 		text, err := Encode(e)
 		if err != nil {
-			return fmt.Errorf("append entry %d of %d: %w", i+1, len(entries), err)
+			return fmt.Errorf("append entry %d of %d: %w: %w", i+1, len(entries), ledger.ErrRefused, err)
 		}
 		r.items = append(r.items, &item{entry: e, text: text, sum: sha256.Sum256(text), own: r})
 	}
@@ -219,7 +219,7 @@ func (l *Log) admit(it *item) bool {
 	case Known:
 		return false
 	case Wait, Refuse:
-		it.own.err = err
+		it.own.err = fmt.Errorf("%w: %w", ledger.ErrRefused, err)
 		return false
 	case Replay:
 		it.entry.Kind = ledger.KindReplay

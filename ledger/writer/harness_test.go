@@ -25,7 +25,7 @@ var digest = strings.Repeat("0a", 32)
 // policy is what the ranges of the tests cite.
 func policy(t testing.TB) []ledger.Entry {
 	t.Helper()
-	entries, err := PolicyEntries(3, []byte("version: 3\n"))
+	entries, err := ledger.PolicyEntries(3, []byte("version: 3\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/demarc/demarc/ledger"
 )
@@ -58,31 +57,4 @@ func (a *Admission) followPolicy(p *ledger.Policy) {
 	if t.whole() {
 		t.texts = nil
 	}
-}
-
-// policyPart is how much of a policy's text one entry takes: with every byte escaped (six for one) it still fits.
-const policyPart = 10_000
-
-// PolicyEntries tells a policy's text, in as many entries as it needs. They may be appended as often as one likes:
-// the log takes each once.
-func PolicyEntries(version int64, text []byte) ([]ledger.Entry, error) {
-	if len(text) == 0 || !utf8.Valid(text) {
-		return nil, fmt.Errorf("tell policy version %d: its text is empty or not UTF-8", version)
-	}
-	sum := sha256.Sum256(text)
-	var entries []ledger.Entry
-	for len(text) > 0 {
-		n := min(len(text), policyPart)
-		for n < len(text) && !utf8.RuneStart(text[n]) {
-			n--
-		}
-		entries = append(entries, ledger.Entry{Kind: ledger.KindPolicy, Policy: &ledger.Policy{
-			Part: int32(len(entries) + 1), SHA256: hex.EncodeToString(sum[:]), Text: string(text[:n]), Version: version,
-		}})
-		text = text[n:]
-	}
-	for i := range entries {
-		entries[i].Policy.Parts = int32(len(entries))
-	}
-	return entries, nil
 }
