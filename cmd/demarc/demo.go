@@ -168,7 +168,7 @@ func (d *demo) route(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.service, err = newService(d.policy, c, true, newLogger(d.screen, &c.settings))
+	d.service, err = newService(d.policy, c, true, nil, newLogger(d.screen, &c.settings))
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type cli struct {
 	Config     configCmd     `cmd:"" help:"Print every setting: effective value, default, meaning."`
 	Cat        catCmd        `cmd:"" help:"Print the records of a file sink's directory, one JSON object a line."`
 	Verify     verifyCmd     `cmd:"" help:"Check a ledger: signatures, hashes, entries, and that they fit together."`
+	Ledger     ledgerCmd     `cmd:"" help:"Make a ledger."`
+	Gap        gapCmd        `cmd:"" help:"Pass over source records that cannot be had, by your explicit word."`
 	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 

@@ -21,7 +21,7 @@ Example:
     DEMARC_BROKERS=kafka-1:9092 DEMARC_TOPICS=events demarc run policy.yaml`
 }
 
-func (cmd runCmd) Run(s *streams) error {
+func (cmd runCmd) Run(s *streams) (err error) {
 	p, warnings, err := loadPolicy(cmd.Policy, s)
 	if err != nil {
 		return err
@@ -32,7 +32,12 @@ func (cmd runCmd) Run(s *streams) error {
 	}
 	screen := newTerminal(s.err)
 	log := newLogger(screen, &c.settings)
-	svc, err := newService(p, c, cmd.UntilEnd, log)
+	evidence, err := openFolder(context.Background(), &c.settings, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFolder(evidence)) }()
+	svc, err := newService(p, c, cmd.UntilEnd, evidence, log)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/ledger/writer"
 	"github.com/demarc/demarc/router"
 	"github.com/demarc/demarc/sinks"
 )
@@ -35,11 +36,12 @@ type service struct {
 	sourceID string // cluster id, known from openSource on
 	sinks    []sink // in policy order
 	late     late
+	ledger   *writer.Log // nil: no evidence is kept
 	router   *router.Router
 }
 
-func newService(p *classifier.Policy, c *configuration, untilEnd bool, log *slog.Logger) (*service, error) {
-	s := &service{policy: p, config: c, untilEnd: untilEnd, log: log, metrics: metrics.NewSet()}
+func newService(p *classifier.Policy, c *configuration, untilEnd bool, evidence *writer.Log, log *slog.Logger) (*service, error) {
+	s := &service{policy: p, config: c, untilEnd: untilEnd, ledger: evidence, log: log, metrics: metrics.NewSet()}
 	var err error
 	if s.source, err = c.Source.open(envPrefix); err != nil {
 		return nil, err
@@ -65,13 +67,18 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, log *slog
 	for i, built := range s.sinks {
 		routed[i] = built
 	}
+	var keeper router.Ledger
+	if evidence != nil {
+		keeper = folder{evidence}
+		showLedger(s.metrics, evidence)
+	}
 	s.router, err = router.New(router.Config{
 		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, Start: start,
 		Dial: s.source.dial, SASL: s.source.sasl, ClientID: clientID, UntilEnd: untilEnd,
 		Lanes: c.Lanes, Window: c.Window, FetchBytes: int(c.FetchBytes), PartitionBytes: int(c.PartitionBytes),
 		Memory: int(c.Memory), MaxBatchBytes: int(c.MaxBatchBytes),
 		SessionTimeout: c.SessionTimeout, DrainLimit: c.DrainLimit, CommitInterval: c.CommitInterval,
-		Metrics: s.metrics, Log: log,
+		Ledger: keeper, Program: program(), Metrics: s.metrics, Log: log,
 	}, classifier.New(p), geo, routed)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("build router: %w", err))

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/ledger"
+	"github.com/demarc/demarc/ledger/writer"
+)
+
+type gapCmd struct {
+	Partition string `arg:"" placeholder:"TOPIC/PARTITION" help:"Source partition that stopped."`
+	To        int64  `required:"" placeholder:"OFFSET" help:"First source offset that is read again."`
+	Reason    string `required:"" placeholder:"TEXT" help:"Why the records before it are passed over. It stays in the ledger for ever and every claim shows it."`
+}
+
+func (gapCmd) Help() string {
+	return `Where a partition stopped because its next records cannot be had or cannot be read, this is your explicit word to go on without them. It writes a gap entry into the ledger of DEMARC_LEDGER, from where it ends to the offset given, and commits that offset for DEMARC_GROUP. No record is deleted. The process that writes the ledger has to be stopped first.
+
+Example:
+
+    DEMARC_BROKERS=kafka-1:9092 DEMARC_LEDGER=/var/lib/demarc/ledger demarc gap events/7 --to 184467 --reason "retention deleted them, see INC-2041"`
+}
+
+func (cmd gapCmd) Run(s *streams) (err error) {
+	tp, err := parsePartition(cmd.Partition)
+	if err != nil {
+		return usageError(err)
+	}
+	if strings.TrimSpace(cmd.Reason) == "" {
+		return usageError(errors.New("--reason is empty: say why"))
+	}
+	c, err := configure(s.environ, nil)
+	if err != nil {
+		return err
+	}
+	if len(c.Brokers) == 0 || c.Ledger == "" {
+		return usageError(errors.New("DEMARC_BROKERS and DEMARC_LEDGER say where the source and the ledger are; set both as for demarc run"))
+	}
+	access, err := c.Source.open(envPrefix)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	log, err := openFolder(ctx, &c.settings, newLogger(newTerminal(s.err), &c.settings))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeFolder(log)) }()
+	transport := &kafka.Transport{Dial: access.dial, SASL: access.sasl, ClientID: clientID, MetadataTopics: []string{tp.Topic}}
+	defer transport.CloseIdleConnections()
+	g := gap{log: log, client: &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}, group: c.Group, tp: tp, to: cmd.To}
+	from, err := g.pass(ctx, cmd.Reason)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s goes on at offset %d; offsets %d to %d are a gap in the ledger\n", tp, cmd.To, from, cmd.To-1)
+	return err
+}
+
+// gap passes over a range of one source partition.
+type gap struct {
+	log    *writer.Log
+	client *kafka.Client
+	group  string
+	tp     record.TopicPartition
+	to     int64
+}
+
+// pass writes the entry and then commits the offset. A crash in between costs nothing: a run goes on where the
+// ledger ends.
+func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
+	meta, err := g.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{g.tp.Topic}})
+	if err != nil {
+		return 0, fmt.Errorf("reach source: %w; look at DEMARC_BROKERS and its TLS and SASL settings", err)
+	}
+	source := ledger.Source{Cluster: meta.ClusterID, Topic: g.tp.Topic, Partition: g.tp.Partition, To: g.to}
+	from, ok := g.log.Position(source.Stream())
+	switch {
+	case !ok:
+		return 0, usageError(fmt.Errorf("the ledger tells nothing of %s on cluster %s: there is nothing to pass over from", g.tp, meta.ClusterID))
+	case g.to <= from:
+		return 0, usageError(fmt.Errorf("--to=%d: the ledger covers %s up to offset %d already", g.to, g.tp, from))
+	}
+	source.From = from
+	entry := ledger.Entry{Kind: ledger.KindGap, Gap: &ledger.Gap{At: time.Now().UnixMilli(), Reason: reason, Source: source}}
+	if err := g.log.Append(ctx, []ledger.Entry{entry}); err != nil {
+		return 0, fmt.Errorf("write the gap: %w", err)
+	}
+	return from, g.commit(ctx)
+}
+
+// commit moves the group, unless it is further already. The coordinator takes offsets from outside only while the
+// group has no members.
+func (g gap) commit(ctx context.Context) error {
+	partition := int(g.tp.Partition)
+	held, err := g.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: g.group, Topics: map[string][]int{g.tp.Topic: {partition}}})
+	if err == nil {
+		err = held.Error
+	}
+	if err != nil {
+		return g.uncommitted(err)
+	}
+	for _, p := range held.Topics[g.tp.Topic] {
+		if p.Error != nil {
+			return g.uncommitted(p.Error)
+		}
+		if p.CommittedOffset >= g.to {
+			return nil
+		}
+	}
+	res, err := g.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+		GroupID: g.group, GenerationID: -1,
+		Topics: map[string][]kafka.OffsetCommit{g.tp.Topic: {{Partition: partition, Offset: g.to}}},
+	})
+	if err != nil {
+		return g.uncommitted(err)
+	}
+	for _, p := range res.Topics[g.tp.Topic] {
+		if p.Error != nil {
+			return g.uncommitted(p.Error)
+		}
+	}
+	return nil
+}
+
+func (g gap) uncommitted(err error) error {
+	return fmt.Errorf("the ledger has the gap, but committing offset %d for group %s failed: %w; the next demarc run goes on there all the same", g.to, g.group, err)
+}
+
+// parsePartition reads TOPIC/PARTITION.
+func parsePartition(s string) (record.TopicPartition, error) {
+	topic, number, ok := strings.Cut(s, "/")
+	n, err := strconv.ParseInt(number, 10, 32)
+	if !ok || topic == "" || err != nil || n < 0 {
+		return record.TopicPartition{}, fmt.Errorf("%q is no partition: want TOPIC/PARTITION, such as events/7", s)
+	}
+	return record.TopicPartition{Topic: topic, Partition: int32(n)}, nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"k8s.io/klog/v2"
+
+	"github.com/demarc/demarc/ledger"
+	"github.com/demarc/demarc/ledger/writer"
+)
+
+// ledgerCmd holds what is done to a ledger itself; the commands that read one stand beside it.
+type ledgerCmd struct {
+	Init ledgerInitCmd `cmd:"" help:"Make an empty ledger and its key; print the key that verifies it."`
+}
+
+type ledgerInitCmd struct {
+	Ledger string `arg:"" help:"New folder for the ledger."`
+	Origin string `placeholder:"NAME" help:"Name of the log in its checkpoints, yours alone, such as audit.example.com/events; default: demarc/HOSTNAME/ and the time."`
+}
+
+func (ledgerInitCmd) Help() string {
+	return `Makes the folder, which can be served and copied as it is, and beside it the file LEDGER.key with the key that signs, for the owner only: keep it, and give it to nobody. Prints the verifier key: auditors need it from you, not from the ledger's folder.
+
+Example:
+
+    demarc ledger init /var/lib/demarc/ledger --origin audit.example.com/events`
+}
+
+func (cmd ledgerInitCmd) Run(s *streams) error {
+	origin := cmd.Origin
+	if origin == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("name the log after this host: %w; give it a name with --origin", err)
+		}
+		origin = fmt.Sprintf("demarc/%s/%d", host, time.Now().Unix())
+	}
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	vkey, err := writer.Init(cmd.Ledger, origin)
+	if err != nil {
+		return usageError(err)
+	}
+	_, err = fmt.Fprintln(s.out, vkey)
+	return err
+}
+
+// folder is the ledger of a process that writes its log itself: the only owner of any partition there is.
+type folder struct{ log *writer.Log }
+
+// Resume says how far each partition is covered. Nobody else can append: the log is locked.
+func (f folder) Resume(_ context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error) {
+	covered := map[ledger.Stream]int64{}
+	for _, p := range partitions {
+		if to, ok := f.log.Position(p); ok {
+			covered[p] = to
+		}
+	}
+	return covered, nil
+}
+
+// Append makes entries durable in the log.
+func (f folder) Append(ctx context.Context, entries []ledger.Entry) error {
+	return f.log.Append(ctx, entries)
+}
+
+// openFolder opens the log that DEMARC_LEDGER names; nil if it names none.
+func openFolder(ctx context.Context, c *settings, to *slog.Logger) (*writer.Log, error) {
+	if c.Ledger == "" {
+		return nil, nil
+	}
+	klog.SetSlogLogger(to.With("from", "tessera"))
+	log, err := writer.Open(ctx, c.Ledger, c.LedgerKey, writer.Options{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError(fmt.Errorf("open the ledger: %w; make one: demarc ledger init %s", err, c.Ledger))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	return log, nil
+}
+
+// closeLimit is how long the end of a process waits for the last checkpoint. Without it the next start signs one.
+const closeLimit = 10 * time.Second
+
+func closeFolder(log *writer.Log) error {
+	if log == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	if err := log.Close(ctx); err != nil {
+		return fmt.Errorf("close the ledger: %w", err)
+	}
+	return nil
+}
+
+// showLedger adds the log's own metrics.
+func showLedger(set *metrics.Set, log *writer.Log) {
+	set.GetOrCreateGauge("demarc_ledger_size", func() float64 { return float64(log.Size()) })
+	set.GetOrCreateGauge("demarc_ledger_checkpoint_size", func() float64 {
+		cp, err := log.Checkpoint()
+		if err != nil {
+			return -1
+		}
+		return float64(cp.Size)
+	})
+	set.GetOrCreateGauge("demarc_ledger_checkpoint_timestamp_seconds", func() float64 {
+		cp, err := log.Checkpoint()
+		if err != nil {
+			return -1
+		}
+		return float64(cp.Time.UnixMilli()) / 1000
+	})
+}
+
+// program is this build as the ledger names it.
+func program() string { return strings.TrimSpace("demarc " + version()) }
