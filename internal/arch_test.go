@@ -36,14 +36,14 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"ledger/report":           {[]string{"ledger", "ledger/tiles", "ledger/verify", "ledger/claim", "internal/record"}, []string{"ledger/writer"}},
 	"router": {
 		[]string{"classifier", "sinks", "ledger", "internal/record", "internal/wire"},
-		[]string{"internal/devbroker", "internal/devbroker/real"},
+		[]string{"ledger/writer", "internal/devbroker", "internal/devbroker/real"},
 	},
 	"cmd/demarc": {
 		[]string{
-			"router", "classifier", "sinks", "ledger", "ledger/tiles", "ledger/verify",
+			"router", "classifier", "sinks", "ledger", "ledger/writer", "ledger/tiles", "ledger/verify",
 			"internal/record", "internal/wire", "internal/devbroker",
 		},
-		[]string{"ledger/writer", "internal/devbroker/real"},
+		[]string{"internal/devbroker/real"},
 	},
 	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real"}, nil},
 	"bench/peers/kafkago": {},

@@ -40,7 +40,7 @@ func judge(code kafka.Error) verdict {
 func hint(code kafka.Error) string {
 	switch code {
 	case kafka.OffsetOutOfRange:
-		return "the offset is gone (retention, or the topic was created anew); nothing is skipped: set the group's offset by hand after you have made sure of the loss"
+		return "the offset is gone (retention, or the topic was created anew); nothing is skipped: make sure of the loss, then give your word: with a ledger by demarc gap TOPIC/PARTITION --to OFFSET --reason TEXT, without one by setting the group's offset"
 	case kafka.TopicAuthorizationFailed:
 		return "grant READ on the topic to this principal"
 	case kafka.UnknownTopicOrPartition:

@@ -5,18 +5,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/klog/v2"
 )
 
 // binary is the real demarc, built once.
 var binary string
 
 func TestMain(m *testing.M) {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // tests open ledgers in this process too
 	dir, err := os.MkdirTemp("", "demarc-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -22,6 +22,12 @@ type ledgerCmd struct {
 	Init ledgerInitCmd `cmd:"" help:"Make an empty ledger and its key; print the key that verifies it."`
 }
 
+func (ledgerCmd) Help() string {
+	return `Example:
+
+    demarc ledger init /var/lib/demarc/ledger --origin audit.example.com/events`
+}
+
 type ledgerInitCmd struct {
 	Ledger string `arg:"" help:"New folder for the ledger."`
 	Origin string `placeholder:"NAME" help:"Name of the log in its checkpoints, yours alone, such as audit.example.com/events; default: demarc/HOSTNAME/ and the time."`

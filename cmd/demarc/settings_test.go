@@ -64,7 +64,6 @@ func TestSettingsFaults(t *testing.T) {
 	}{
 		{"typo", []string{"DEMARC_TYPO=1"}, nil, []string{"DEMARC_TYPO: no such setting; did you mean DEMARC_TLS?"}},
 		{"near", []string{"DEMARC_BROKER=x:1"}, nil, []string{"did you mean DEMARC_BROKERS?"}},
-		{"later setting", []string{"DEMARC_LEDGER=/x"}, nil, []string{"DEMARC_LEDGER: no such setting"}},
 		{"all at once", []string{"DEMARC_LANES=many", "DEMARC_START=middle", "DEMARC_TLS=yep", "DEMARC_DRAIN_LIMIT=20", "DEMARC_FETCH_BYTES=1MB", "DEMARC_X=1"}, nil,
 			[]string{
 				"DEMARC_START=middle: want earliest or latest", "DEMARC_TLS=yep: want true or false", "DEMARC_LANES=many: want a whole number",

@@ -25,7 +25,7 @@ func newLedger(t *testing.T, more ...ledger.Entry) (dir, vkey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := writer.PolicyEntries(3, []byte("version: 3\n"))
+	entries, err := ledger.PolicyEntries(3, []byte("version: 3\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestJudge(t *testing.T) {
 	recreated := span(t, "events", 0, 0, 5)
 	recreated.Range.Source.TopicID = "5b2b3c0e-6a5e-4f4e-8c0a-0d3f5a6b7c8d"
 	pins := policy(t)[1]
-	otherText, err := PolicyEntries(3, []byte("version: 3 # another\n"))
+	otherText, err := ledger.PolicyEntries(3, []byte("version: 3 # another\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestGapCovers(t *testing.T) {
 
 func TestPolicyInParts(t *testing.T) {
 	text := "version: 9\n# " + strings.Repeat("\u00e9\x01", 20_000)
-	parts, err := PolicyEntries(9, []byte(text))
+	parts, err := ledger.PolicyEntries(9, []byte(text))
 	if err != nil || len(parts) < 3 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}
@@ -161,8 +161,8 @@ func TestPolicyInParts(t *testing.T) {
 		t.Errorf("another first part: %v, %v", verdict, err)
 	}
 	for _, bad := range []string{"", "a\xff"} {
-		if _, err := PolicyEntries(1, []byte(bad)); err == nil {
-			t.Errorf("PolicyEntries(%q) has no error", bad)
+		if _, err := ledger.PolicyEntries(1, []byte(bad)); err == nil {
+			t.Errorf("ledger.PolicyEntries(%q) has no error", bad)
 		}
 	}
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// ledgerOf makes a ledger for a site and returns the key that verifies it.
+func (s *site) ledgerOf(t *testing.T) (dir, vkey string) {
+	t.Helper()
+	dir = filepath.Join(s.dir, "ledger")
+	made := call{args: []string{"ledger", "init", dir, "--origin", "example.com/test"}}.run(t)
+	made.want(t, 0, "example.com/test+", "")
+	if info, err := os.Stat(dir + ".key"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("key file: %v, %v; want mode 0600", info, err)
+	}
+	s.env = append(s.env, "DEMARC_LEDGER="+dir)
+	return dir, strings.TrimSpace(made.out)
+}
+
+func TestRunKeepsALedgerThatVerifies(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	dir, vkey := s.ledgerOf(t)
+	s.produce(t, "US", "DE", "US", "", "ZZ")
+	call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t).want(t, 0, "US 100.0000 %", "stopped")
+	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
+
+	s.produce(t, "US")
+	call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t).want(t, 0, "US 100.0000 %", "stopped")
+	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
+
+	other := call{args: []string{"ledger", "init", filepath.Join(s.dir, "other"), "--origin", "example.com/test"}}.run(t)
+	call{args: []string{"verify", dir, "--key", strings.TrimSpace(other.out)}}.run(t).want(t, 1, "key", "")
+}
+
+func TestLedgerInitOverwritesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ledger")
+	call{args: []string{"ledger", "init", dir}}.run(t).want(t, 0, "demarc/", "")
+	call{args: []string{"ledger", "init", dir}}.run(t).want(t, 2, "", "choose a new folder")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	call{args: []string{"ledger", "init", dir}}.run(t).want(t, 2, "", ".key exists")
+	call{args: []string{"ledger", "init", dir + "2", "--origin", "two words"}}.run(t).want(t, 2, "", "blanks")
+}
+
+func TestRunRefusesALedgerThatItCannotWrite(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	run := func() result { return call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t) }
+	s.env = append(s.env, "DEMARC_LEDGER="+filepath.Join(s.dir, "none"))
+	run().want(t, 2, "", "demarc ledger init")
+}
+
+// deleteBefore is what retention does to a source partition.
+func (s *site) deleteBefore(t *testing.T, partition int32, offset int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.source.Brokers()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var offsets kadm.Offsets
+	offsets.AddOffset("events", partition, offset, -1)
+	deleted, err := kadm.NewClient(client).DeleteRecords(t.Context(), offsets)
+	if err == nil {
+		err = deleted.Error()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestGap: a partition whose next records are gone holds until the operator says so, and goes on then.
+func TestGap(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	dir, vkey := s.ledgerOf(t)
+	s.produce(t, "US", "US")
+	run := func() result { return call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t) }
+	run().want(t, 0, "records in", "stopped")
+	s.produce(t, "US", "US", "US", "US", "US", "US")
+	s.deleteBefore(t, 0, 3)
+	run().want(t, 1, "", "demarc gap TOPIC/PARTITION --to")
+
+	gap := func(args ...string) result { return call{args: append([]string{"gap"}, args...), env: s.env}.run(t) }
+	gap("events/0", "--to", "1", "--reason", "none").want(t, 2, "", "covers events/0 up to offset 1")
+	gap("events/9", "--to", "1", "--reason", "none").want(t, 2, "", "tells nothing of events/9")
+	gap("events", "--to", "1", "--reason", "none").want(t, 2, "", "TOPIC/PARTITION")
+	gap("events/0", "--to", "3", "--reason", " ").want(t, 2, "", "--reason")
+	gap("events/0", "--to", "3", "--reason", "retention deleted them").want(t, 0, "offsets 1 to 2 are a gap", "")
+	run().want(t, 0, "records in", "stopped")
+	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "gap", "")
+	if got := len(s.inUS(t)); got != 6 {
+		t.Errorf("%d records in the US, want 2, and 4 of the 6 that came later", got)
+	}
+}
