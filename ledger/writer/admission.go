@@ -57,12 +57,6 @@ func (a *Admission) Position(s ledger.Stream) (to int64, ok bool) {
 	return x.to, ok
 }
 
-// Taken returns the last offset of a partition of the entries topic that an entry of the log names; false if none does.
-func (a *Admission) Taken(partition int32) (offset int64, ok bool) {
-	offset, ok = a.via[partition]
-	return offset, ok
-}
-
 // Judge says what is to become of an entry. It changes nothing: the caller appends the entry (as a replay where the
 // verdict says so) and hands what it appended to Follow. The error says what a waiting entry waits for, or why one
 // is refused.

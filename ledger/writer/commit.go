@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -21,7 +22,6 @@ type request struct {
 	items []*item
 	done  chan error // takes the one answer
 	err   error
-	later bool // an item of it was put off to the next round, and so are those behind it
 }
 
 // item is one entry of a request.
@@ -37,7 +37,7 @@ type item struct {
 // committer is what the one goroutine that commits knows.
 type committer struct {
 	admission *Admission
-	begun     time.Time // when the last commit began
+	next      time.Time // when the next commit may begin
 	saved     uint64    // size of the log when its state was saved last
 
 	// unsure: Tessera reported an error, so that the tree may or may not hold what was added last. The log is read
@@ -100,7 +100,7 @@ func (l *Log) run() {
 // company waits until the next commit may begin, and returns all requests that came until then.
 func (l *Log) company(first *request) []*request {
 	group := []*request{first}
-	timer := time.NewTimer(time.Until(l.commits.begun.Add(l.opts.Interval)))
+	timer := time.NewTimer(time.Until(l.commits.next))
 	defer timer.Stop()
 	for due := false; len(group) < maxBatch; {
 		if due {
@@ -124,10 +124,10 @@ func (l *Log) company(first *request) []*request {
 	return group
 }
 
-// commit appends a group in rounds and answers its requests.
+// commit appends a group and answers its requests.
 func (l *Log) commit(group []*request) {
 	c := &l.commits
-	c.begun = time.Now()
+	begun := time.Now()
 	var err error
 	if c.unsure {
 		err = l.recover(context.Background())
@@ -137,22 +137,12 @@ func (l *Log) commit(group []*request) {
 		r.err = err
 		items = append(items, r.items...)
 	}
-	for len(items) > 0 {
-		items = l.round(items)
+	for batch := range slices.Chunk(items, maxBatch) {
+		l.commitBatch(batch)
 	}
+	c.next = begun.Add(l.pause(time.Since(begun)))
 	for _, r := range group {
-		if r.err != nil {
-			for _, it := range r.items {
-				switch {
-				case it.there:
-					c.there[it.sum] = true
-				case it.added:
-					c.added[[32]byte(rfc6962.DefaultHasher.HashLeaf(it.text))] = it.sum
-				}
-			}
-			r.err = fmt.Errorf("append entries: %w", r.err)
-		}
-		r.done <- r.err
+		l.answer(r)
 	}
 	if !c.unsure && l.Size()-c.saved >= saveEvery {
 		// Without the saved state the next Open reads more of the log, that is all: an error is none of the callers'.
@@ -160,48 +150,81 @@ func (l *Log) commit(group []*request) {
 	}
 }
 
-// adding is an entry that was given to Tessera.
-type adding struct {
-	item   *item
-	future tessera.IndexFuture
+// pause is the least time from the begin of a commit, which took so long, to that of the next.
+func (l *Log) pause(took time.Duration) time.Duration {
+	if l.opts.Interval > 0 {
+		return l.opts.Interval
+	}
+	return min(max(minPause, pausePerCommit*took), maxPause)
 }
 
-// round adds items to the tree, waits until they are durable, and returns those that it put off. The entries of one
-// round do not depend on each other: at most one of a source partition, and none behind a policy or pins. Tessera may
-// divide a round into batches of which the first fails and the second does not, and even that must not leave a hole.
-func (l *Log) round(items []*item) (later []*item) {
+// answer ends a request. Of one that failed it keeps what is, or may be, in the log all the same.
+func (l *Log) answer(r *request) {
 	c := &l.commits
-	streams := map[ledger.Stream]bool{}
-	var adds []adding
-	full := false
-	for _, it := range items {
-		it.own.later = false
+	if r.err != nil {
+		for _, it := range r.items {
+			switch {
+			case it.there:
+				c.there[it.sum] = true
+			case it.added:
+				c.added[[32]byte(rfc6962.DefaultHasher.HashLeaf(it.text))] = it.sum
+			}
+		}
+		r.err = fmt.Errorf("append entries: %w", r.err)
 	}
+	r.done <- r.err
+}
+
+// commitBatch makes items durable, all or none.
+func (l *Log) commitBatch(items []*item) {
+	c := &l.commits
+	var added []*item
+	var batch []*tessera.Entry
 	for _, it := range items {
-		stream, streamed := streamOf(it.entry)
 		switch {
 		case it.own.err != nil:
-			continue
-		case full || it.own.later || streamed && streams[stream]:
-			it.own.later = true
-			later = append(later, it)
-			continue
 		case c.unsure:
 			it.own.err = errUnsure
-			continue
+		case l.admit(it):
+			it.added = true
+			added = append(added, it)
+			batch = append(batch, tessera.NewEntry(it.text))
 		}
-		if !l.admit(it) {
-			continue
-		}
-		if streamed {
-			streams[stream] = true
-		}
-		it.added = true
-		adds = append(adds, adding{it, l.add(context.Background(), tessera.NewEntry(it.text))})
-		full = len(adds) == maxBatch || it.entry.Kind == ledger.KindPolicy || it.entry.Kind == ledger.KindPins
 	}
-	l.settle(adds)
-	return later
+	if len(batch) == 0 {
+		return
+	}
+	size, err := l.store(batch)
+	if err != nil {
+		c.unsure = true
+		for _, it := range added {
+			it.own.err = err
+		}
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.size = size
+	for _, it := range added {
+		it.there = true
+		switch e := it.entry; e.Kind {
+		case ledger.KindRange:
+			l.positions[e.Range.Source.Stream()] = e.Range.Source.To
+		case ledger.KindGap:
+			l.positions[e.Gap.Source.Stream()] = e.Gap.Source.To
+		}
+		l.take(it.entry.Via)
+	}
+}
+
+// take notes a place of the entries topic; l.mu is held.
+func (l *Log) take(via *ledger.Via) {
+	if via == nil {
+		return
+	}
+	if last, ok := l.taken[via.Partition]; !ok || via.Offset > last {
+		l.taken[via.Partition] = via.Offset
+	}
 }
 
 var errUnsure = errors.New("an entry before it could not be written")
@@ -218,7 +241,7 @@ func (l *Log) admit(it *item) bool {
 	switch verdict {
 	case Known:
 		return false
-	case Wait, Refuse:
+	case Wait, Refuse: // what it waits for is not on its way: a call's entries come in their order
 		it.own.err = fmt.Errorf("%w: %w", ledger.ErrRefused, err)
 		return false
 	case Replay:
@@ -228,49 +251,10 @@ func (l *Log) admit(it *item) bool {
 			return false
 		}
 	}
-	// The state runs ahead of the disk from here to settle: with an error it is thrown away and read again.
+	// The state runs ahead of the disk from here until the batch is stored: with an error it is thrown away.
 	if err := c.admission.Follow(it.entry); err != nil {
 		it.own.err = err
 		return false
 	}
 	return true
-}
-
-// settle waits for the entries of a round.
-func (l *Log) settle(adds []adding) {
-	c := &l.commits
-	size := l.Size()
-	for _, a := range adds {
-		index, err := a.future()
-		if err != nil {
-			c.unsure = true
-			a.item.own.err = err
-			continue
-		}
-		a.item.there = true
-		size = max(size, index.Index+1)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.size = size
-	for _, a := range adds {
-		switch e := a.item.entry; {
-		case !a.item.there:
-		case e.Kind == ledger.KindRange:
-			l.positions[e.Range.Source.Stream()] = e.Range.Source.To
-		case e.Kind == ledger.KindGap:
-			l.positions[e.Gap.Source.Stream()] = e.Gap.Source.To
-		}
-	}
-}
-
-// streamOf is the partition that an entry tells of; spans, policies and pins tell of none.
-func streamOf(e ledger.Entry) (ledger.Stream, bool) {
-	switch e.Kind {
-	case ledger.KindRange, ledger.KindReplay:
-		return e.Range.Source.Stream(), true
-	case ledger.KindGap:
-		return e.Gap.Source.Stream(), true
-	}
-	return ledger.Stream{}, false
 }

@@ -18,51 +18,37 @@ var errDisk = errors.New("no space left on device")
 // What Tessera reports as failed may have failed, or may be in the log. Either way the caller is told, nothing counts
 // as done, and the same call once more leaves each entry in the log once.
 func TestFaults(t *testing.T) {
-	fails := func(tessera.AddFn) tessera.AddFn {
-		return func(context.Context, *tessera.Entry) tessera.IndexFuture {
-			return func() (tessera.Index, error) { return tessera.Index{}, errDisk }
-		}
+	type store = func([]*tessera.Entry) (uint64, error)
+	fails := func(store) store {
+		return func([]*tessera.Entry) (uint64, error) { return 0, errDisk }
 	}
-	failsPersisted := func(real tessera.AddFn) tessera.AddFn {
-		return func(ctx context.Context, e *tessera.Entry) tessera.IndexFuture {
-			future := real(ctx, e)
-			return func() (tessera.Index, error) { _, err := future(); return tessera.Index{}, errors.Join(errDisk, err) }
-		}
-	}
-	second := func(fault func(tessera.AddFn) tessera.AddFn) func(tessera.AddFn) tessera.AddFn {
-		return func(real tessera.AddFn) tessera.AddFn {
-			n := 0
-			return func(ctx context.Context, e *tessera.Entry) tessera.IndexFuture {
-				if n++; n == 2 {
-					return fault(real)(ctx, e)
-				}
-				return real(ctx, e)
-			}
+	failsPersisted := func(real store) store {
+		return func(batch []*tessera.Entry) (uint64, error) {
+			_, err := real(batch)
+			return 0, errors.Join(errDisk, err)
 		}
 	}
 	// Partition 0 is at 10. The call goes on there, tells of [0, 10) again, goes on once more, and tells of partition 1.
 	call := []ledger.Entry{span(t, "events", 0, 10, 20), span(t, "events", 0, 0, 10), span(t, "events", 0, 20, 30), span(t, "events", 1, 0, 10)}
 	const want = "policy\npins\nrange events/0 0-10\nrange events/0 10-20\nreplay events/0 0-10\nrange events/0 20-30\nrange events/1 0-10\n"
-	for name, fault := range map[string]func(tessera.AddFn) tessera.AddFn{
-		"all fail":                   fails,
-		"all fail, yet persist":      failsPersisted,
-		"the second fails":           second(fails),
-		"the second fails, persists": second(failsPersisted),
+	for name, fault := range map[string]func(store) store{
+		"fails":               fails,
+		"fails, yet persists": failsPersisted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, vkey := newLog(t)
 			l := openLog(t, dir, quick())
 			mustAppend(t, l, policy(t)...)
 			mustAppend(t, l, span(t, "events", 0, 0, 10))
-			real := l.add
-			l.add = fault(real)
+			real := l.store
+			l.store = fault(real)
 			if err := l.Append(context.Background(), call); !errors.Is(err, errDisk) {
 				t.Fatalf("Append = %v", err)
 			}
 			if to, _ := l.Position(stream(1)); to != 0 {
 				t.Errorf("position of what failed: %d", to)
 			}
-			l.add = real
+			l.store = real
 			mustAppend(t, l, call...)
 			wantPosition(t, l, stream(0), 30)
 			wantPosition(t, l, stream(1), 10)

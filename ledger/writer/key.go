@@ -110,8 +110,9 @@ type signer struct {
 	vkey   string
 	before func(size uint64, root [32]byte) error
 
-	mu  sync.Mutex
-	err error // of the last signature; nil if it was given
+	mu    sync.Mutex
+	err   error  // of the last signature; nil if it was given
+	least uint64 // a log only grows: no smaller tree is signed
 }
 
 // readSigner reads a key that Init wrote.
@@ -141,21 +142,30 @@ func readSigner(path string) (*signer, error) {
 
 // Sign signs the text of a checkpoint: origin, size and root, a line each.
 func (s *signer) Sign(text []byte) (signature []byte, err error) {
-	defer func() {
-		s.mu.Lock()
-		s.err = err
-		s.mu.Unlock()
-	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.err = err }()
+	cp, err := parseCheckpoint(string(text))
+	if err != nil {
+		return nil, err
+	}
+	if cp.Size < s.least {
+		return nil, fmt.Errorf("sign checkpoint of size %d: the log had %d entries before", cp.Size, s.least)
+	}
 	if s.before != nil {
-		cp, err := parseCheckpoint(string(text))
-		if err != nil {
-			return nil, err
-		}
 		if err := s.before(cp.Size, cp.Root); err != nil {
 			return nil, fmt.Errorf("sign checkpoint of size %d: %w", cp.Size, err)
 		}
 	}
+	s.least = cp.Size
 	return s.Signer.Sign(text)
+}
+
+// grown tells that the log has that many entries.
+func (s *signer) grown(size uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.least = max(s.least, size)
 }
 
 func (s *signer) lastError() error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"path/filepath"
 
 	"github.com/transparency-dev/merkle/compact"
@@ -33,8 +34,8 @@ func (l *Log) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if cp.Size > tree.Size {
-		return fmt.Errorf("its checkpoint has size %d, its tree %d: entries are lost, restore the folder", cp.Size, tree.Size)
+	if err := l.notShrunk(tree, cp); err != nil {
+		return err
 	}
 	tail, err := l.startOfTail(ctx, tree.Size)
 	if err != nil {
@@ -66,6 +67,14 @@ func (l *Log) recover(ctx context.Context) error {
 	return nil
 }
 
+// notShrunk refuses a tree that is smaller than what was signed, or was durable in this process.
+func (l *Log) notShrunk(tree treeState, cp Checkpoint) error {
+	if had := max(cp.Size, l.Size()); tree.Size < had {
+		return fmt.Errorf("its tree has size %d, and it had %d: entries are lost, restore the folder", tree.Size, had)
+	}
+	return nil
+}
+
 // recovered puts what was read into force.
 func (l *Log) recovered(size, from uint64, t *tail) {
 	c := &l.commits
@@ -77,6 +86,7 @@ func (l *Log) recovered(size, from uint64, t *tail) {
 	}
 	c.admission, c.unsure, c.saved = t.admission, false, from
 	c.added = map[[32]byte][32]byte{}
+	l.signer.grown(size)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.size = size
@@ -84,6 +94,7 @@ func (l *Log) recovered(size, from uint64, t *tail) {
 	for s, x := range t.admission.streams {
 		l.positions[s] = x.to
 	}
+	l.taken = maps.Clone(t.admission.via)
 }
 
 // startOfTail begins at the saved state, if it is of this log: the root that it names must be that of the tiles.
