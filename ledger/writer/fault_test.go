@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,5 +92,43 @@ func TestDiskFault(t *testing.T) {
 		if got := outline(entries(t, dir, vkey)); strings.Count(got, "range") != 1 {
 			t.Errorf("%s: got\n%s", broken, got)
 		}
+	}
+}
+
+func TestSweep(t *testing.T) {
+	dir, vkey := newLog(t)
+	l := openLog(t, dir, quick())
+	mustAppend(t, l, policy(t)...)
+	var many []ledger.Entry
+	for i := range int64(300) {
+		many = append(many, span(t, "events", 0, i, i+1))
+	}
+	mustAppend(t, l, many...)
+	closeLog(t, l)
+	strays := []string{".state/treeState123", "tile/entries/0011234567", "tile/entries/001.p/461234567", "tile/0/001987654321", "tile/0/001.p/46987654321", "tile/1/000.p/11234"}
+	for _, name := range strays {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	walk := func() (names []string) {
+		if err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				names = append(names, strings.TrimPrefix(path, dir+"/"))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	before := walk()
+	closeLog(t, openLog(t, dir, quick()))
+	after := walk()
+	if want := slices.DeleteFunc(before, func(name string) bool { return slices.Contains(strays, name) }); !slices.Equal(after, want) {
+		t.Errorf("left\n%s\nwant\n%s", strings.Join(after, "\n"), strings.Join(want, "\n"))
+	}
+	if got := entries(t, dir, vkey); len(got) != 302 {
+		t.Errorf("%d entries", len(got))
 	}
 }

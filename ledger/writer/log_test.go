@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/transparency-dev/tessera"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/demarc/demarc/ledger"
@@ -364,5 +365,45 @@ func TestTreeStateLost(t *testing.T) {
 	}
 	if err := l.Close(context.Background()); err == nil || !strings.Contains(err.Error(), "entries are lost") {
 		t.Errorf("Close = %v", err)
+	}
+}
+
+func TestAppendGivesUpWaiting(t *testing.T) {
+	dir, vkey := newLog(t)
+	l := openLog(t, dir, quick())
+	mustAppend(t, l, policy(t)...)
+	under, done := make(chan struct{}), make(chan struct{})
+	real := l.store
+	l.store = func(batch []*tessera.Entry) (uint64, error) { close(under); <-done; return real(batch) }
+	first := make(chan error)
+	go func() { first <- l.Append(context.Background(), []ledger.Entry{span(t, "events", 0, 0, 10)}) }()
+	<-under
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := l.Append(ctx, []ledger.Entry{span(t, "events", 1, 0, 10)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Append = %v", err)
+	}
+	close(done)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	closeLog(t, l)
+	if got := outline(entries(t, dir, vkey)); got != "policy\npins\nrange events/0 0-10\n" {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestPause(t *testing.T) {
+	l := &Log{}
+	for took, want := range map[time.Duration]time.Duration{
+		0: minPause, time.Millisecond: minPause, 5 * time.Millisecond: 50 * time.Millisecond, time.Second: maxPause,
+	} {
+		if got := l.pause(took); got != want {
+			t.Errorf("pause(%v) = %v, want %v", took, got, want)
+		}
+	}
+	l.opts.Interval = time.Second
+	if got := l.pause(time.Millisecond); got != time.Second {
+		t.Errorf("with an interval of a second: %v", got)
 	}
 }

@@ -63,6 +63,9 @@ func (l *Log) recover(ctx context.Context) error {
 	if err := tail.matches(tree.Size, tree.Root, "tree state"); err != nil {
 		return err
 	}
+	if err := l.sweep(tree.Size); err != nil {
+		return err
+	}
 	l.recovered(tree.Size, from, tail)
 	return nil
 }
