@@ -22,6 +22,7 @@ const module = "github.com/demarc/demarc"
 // only those packages of the module, and its tests these and the second list.
 var mayImport = map[string]struct{ code, tests []string }{
 	"internal/record":         {},
+	"internal/yaml":           {},
 	"internal/wire":           {[]string{"internal/record"}, []string{"internal/devbroker"}},
 	"internal/devbroker":      {[]string{"internal/record"}, nil},
 	"internal/devbroker/real": {[]string{"internal/devbroker"}, nil},
