@@ -35,6 +35,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"ledger/verify":           {[]string{"ledger", "ledger/tiles", "internal/record"}, []string{"ledger/writer"}},
 	"ledger/claim":            {[]string{"ledger", "ledger/tiles", "ledger/verify", "internal/record"}, []string{"ledger/writer"}},
 	"ledger/report":           {[]string{"ledger", "ledger/tiles", "ledger/verify", "ledger/claim", "internal/record"}, []string{"ledger/writer"}},
+	"ledger/share":            {},
 	"router": {
 		[]string{"classifier", "sinks", "ledger", "internal/record", "internal/wire"},
 		[]string{"ledger/writer", "internal/devbroker", "internal/devbroker/real"},
