@@ -1,0 +1,80 @@
+package claim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// limits says what the claim does not cover: what no ledger can, and what this one leaves open.
+func (j *judge) limits() []string {
+	c, subject := j.claim, j.claim.Claimed.Jurisdiction
+	list := []string{
+		"Signals that were wrong before demarc read them: a false country in a header or a masked address is taken as it is.",
+		"Copies that bypass demarc: the source topics themselves, their mirrors and backups, and what producers send elsewhere. Other copies than those listed here are not known.",
+		"What happens to records in a sink later: who reads, copies, moves or deletes them.",
+		"Where a sink really stands: pins prove that it is the cluster, key or address that the policy names; that these are in the country is the operator's word.",
+		"What the signer of the ledger did not write into it truthfully: every number here is stated by the ledger, none was recounted in a sink or compared with the source.",
+	}
+	if c.Ledger.Since == nil {
+		list = append(list, "Another ledger under the same key: no earlier checkpoint was given that this one has to continue.")
+	}
+	list = append(list, j.periodLimits()...)
+	if c.Exclusive.Unpinned > 0 {
+		var names []string
+		for _, s := range c.Sinks {
+			if s.Pins == "unpinned" && !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+		list = append(list, fmt.Sprintf("Unpinned sinks: nothing proves that %s is the place that the policy describes; %s there.",
+			strings.Join(names, ", "), are(c.Exclusive.Unpinned, "record")))
+	}
+	if c.Exclusive.UnreceiptedFile == 0 && j.directories() {
+		list = append(list, "Files that were put into a sink's directory beside those of demarc: receipts tile inside a file, not over a directory.")
+	}
+	for _, p := range c.Policies {
+		told := j.Accumulator.policies[p.SHA256]
+		switch {
+		case told == nil || told.definition == "":
+		case !told.looksUp:
+			list = append(list, fmt.Sprintf("Addresses: policy %d consults none for %s; where a user's device is plays no part.", p.Version, subject))
+		case !told.maxAge:
+			list = append(list, fmt.Sprintf("The age of the geo database: policy %d sets no max_age, so that any may have decided.", p.Version))
+		}
+	}
+	if j.definitions() > 1 {
+		list = append(list, fmt.Sprintf("One meaning of %s: the policies of the period define it differently, as listed.", subject))
+	}
+	return list
+}
+
+func (j *judge) periodLimits() []string {
+	period := j.spec.Population
+	var list []string
+	switch {
+	case period.Offsets != nil:
+		list = append(list, "Offsets beside those that the claim's author chose.")
+	case period.From != nil || period.To != nil:
+		list = append(list, "Times of records: the period goes by when records had come to the source, as spans tell, extended to whole entries; a record's own timestamp may lie outside.")
+	default:
+		list = append(list, "What was in the source topics and gone from them before the first span.")
+	}
+	if len(j.others) > 0 {
+		list = append(list, "Other topics of the ledger: "+strings.Join(slices.Sorted(maps.Keys(j.others)), ", ")+".")
+	}
+	return list
+}
+
+func (j *judge) directories() bool {
+	return slices.ContainsFunc(j.claim.Sinks, func(s Sink) bool { return strings.HasPrefix(s.Place, "directory ") })
+}
+
+func (j *judge) definitions() int {
+	seen := map[string]bool{}
+	for _, p := range j.claim.Policies {
+		seen[p.Definition] = true
+	}
+	return len(seen)
+}
