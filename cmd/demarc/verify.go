@@ -99,21 +99,27 @@ func openLedger(location, vkey string) (*tiles.Log, tiles.Key, error) {
 	if err != nil {
 		return nil, key, usageError(err)
 	}
+	log, err := openTiles(location)
+	return log, key, err
+}
+
+// openTiles finds a ledger by its folder or URL.
+func openTiles(location string) (*tiles.Log, error) {
 	if isURL(location) {
 		source, err := tiles.Web(location)
 		if err != nil {
-			return nil, key, usageError(err)
+			return nil, usageError(err)
 		}
-		return tiles.New(source), key, nil
+		return tiles.New(source), nil
 	}
 	info, err := os.Stat(location)
 	if err == nil && !info.IsDir() {
 		err = usageError(errors.New("it is not a folder"))
 	}
 	if err != nil {
-		return nil, key, fmt.Errorf("open ledger %s: %w", location, err)
+		return nil, fmt.Errorf("open ledger %s: %w", location, err)
 	}
-	return tiles.New(tiles.Folder(location)), key, nil
+	return tiles.New(tiles.Folder(location)), nil
 }
 
 func isURL(location string) bool {
