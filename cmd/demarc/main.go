@@ -24,6 +24,8 @@ type cli struct {
 	Verify     verifyCmd     `cmd:"" help:"Check a ledger: signatures, hashes, entries, and that they fit together."`
 	Ledger     ledgerCmd     `cmd:"" help:"Make a ledger."`
 	Gap        gapCmd        `cmd:"" help:"Pass over source records that cannot be had, by your explicit word."`
+	Claim      claimCmd      `cmd:"" help:"Judge a claim on a ledger: where the records of a jurisdiction went."`
+	Report     reportCmd     `cmd:"" help:"Say what share of the records went where and why, from a ledger."`
 	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
