@@ -28,7 +28,7 @@ func testLedger(t *testing.T) (dir, vkey string) {
 		t.Fatal(err)
 	}
 	text := []byte(mustRead(t, goodPolicy))
-	entries, err := writer.PolicyEntries(7, text)
+	entries, err := ledger.PolicyEntries(7, text)
 	if err != nil {
 		t.Fatal(err)
 	}
