@@ -34,7 +34,17 @@ type Account struct {
 	Position    int64 // the offset below which all is settled
 	End         int64 // the newest last stable offset that is known
 	GivenUp     int64 // offsets that were consumed and taken back, to be delivered by the next owner; in no other sum
+	Assigned    bool  // this process reads the partition now; of others Position and End are what they were
 	Outcomes    map[record.Outcome]Tally
+}
+
+// Lag is how many offsets lie between what has settled and the newest last stable offset; 0 for a partition that
+// another process has now.
+func (a Account) Lag() int64 {
+	if !a.Assigned {
+		return 0
+	}
+	return max(0, a.End-a.Position)
 }
 
 // Balanced reports whether the equation of the account holds.

@@ -103,3 +103,18 @@ func TestCommitsKeepWhatFailed(t *testing.T) {
 		}
 	}
 }
+
+func TestLagIsOfWhatIsAssigned(t *testing.T) {
+	for _, tc := range []struct {
+		account Account
+		want    int64
+	}{
+		{Account{Assigned: true, Position: 3, End: 10}, 7},
+		{Account{Assigned: true, Position: 10, End: 3}, 0}, // End has not been seen since Position moved
+		{Account{Position: 3, End: 10}, 0},
+	} {
+		if got := tc.account.Lag(); got != tc.want {
+			t.Errorf("lag of %+v = %d, want %d", tc.account, got, tc.want)
+		}
+	}
+}

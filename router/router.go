@@ -378,9 +378,11 @@ func (r *Router) Accounts() []Account {
 		list = append(list, a)
 	}
 	r.mu.Unlock()
+	reads := r.stats.reads()
 	out := make([]Account, len(list))
 	for i, a := range list {
 		out[i] = a.snapshot()
+		out[i].Assigned = reads[out[i].Source]
 	}
 	slices.SortFunc(out, func(a, b Account) int { return compareTP(a.Source, b.Source) })
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -373,6 +374,15 @@ func TestTwoProcessesShareLanesOverARebalance(t *testing.T) {
 	}
 	b.sinks[us].until(t, "the second half", total(8*each))
 	waitFor(t, "both to have partitions", func() bool { return one.stats.assigned() == 4 && two.stats.assigned() == 4 })
+	readBy := map[record.TopicPartition]int{}
+	for _, a := range slices.Concat(one.Accounts(), two.Accounts()) {
+		if a.Assigned {
+			readBy[a.Source]++
+		}
+	}
+	if len(readBy) != 8 || slices.Max(slices.Collect(maps.Values(readBy))) != 1 {
+		t.Errorf("accounts say that these partitions are read, each by as many: %v", readBy)
+	}
 	stopFirst()
 	if err := <-done; err != nil {
 		t.Fatal(err)

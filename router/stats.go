@@ -143,7 +143,8 @@ func (s *stats) lag(tp record.TopicPartition) float64 {
 	for _, p := range g.fetcher.parts {
 		if p.tp == tp {
 			a := p.account.snapshot()
-			return float64(max(0, a.End-a.Position))
+			a.Assigned = true
+			return float64(a.Lag())
 		}
 	}
 	return 0
@@ -163,6 +164,20 @@ func (s *stats) inFlight() float64 {
 		n += p.inFlight
 	}
 	return float64(n)
+}
+
+// reads says which partitions this process reads now.
+func (s *stats) reads() map[record.TopicPartition]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		return nil
+	}
+	all := make(map[record.TopicPartition]bool, len(s.current.fetcher.parts))
+	for _, p := range s.current.fetcher.parts {
+		all[p.tp] = true
+	}
+	return all
 }
 
 func (s *stats) assigned() float64 {
