@@ -40,11 +40,12 @@ var mayImport = map[string]struct{ code, tests []string }{
 		[]string{"classifier", "sinks", "ledger", "internal/record", "internal/wire"},
 		[]string{"ledger/writer", "internal/devbroker", "internal/devbroker/real"},
 	},
+	"internal/dashboard": {[]string{"router", "classifier", "sinks", "ledger/share", "internal/record"}, nil},
 	"cmd/demarc": {
 		[]string{
 			"router", "classifier", "sinks",
 			"ledger", "ledger/writer", "ledger/tiles", "ledger/verify", "ledger/claim", "ledger/report",
-			"internal/record", "internal/wire", "internal/devbroker",
+			"ledger/share", "internal/dashboard", "internal/record", "internal/wire", "internal/devbroker",
 		},
 		[]string{"internal/devbroker/real"},
 	},

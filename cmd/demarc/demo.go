@@ -14,6 +14,7 @@ import (
 
 	"github.com/demarc/demarc/classifier"
 	"github.com/demarc/demarc/internal/devbroker"
+	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/sinks"
 )
 
@@ -191,7 +192,7 @@ func (d *demo) route(ctx context.Context) error {
 	}
 	d.counts = readAccounts(d.service.router.Accounts(), begun).counts
 	if _, err := fmt.Fprintf(d.out, "%s events of 760 bytes, %d partitions -> 3 clusters and quarantine in %.1f s: %s records/s\n\n",
-		thousands(d.counts.total()), demoPartitions, took.Seconds(), thousands(uint64(float64(d.counts.total())/took.Seconds()))); err != nil {
+		share.Thousands(d.counts.total()), demoPartitions, took.Seconds(), share.Thousands(uint64(float64(d.counts.total())/took.Seconds()))); err != nil {
 		return err
 	}
 	return d.counts.writeRouting(d.out, d.policy)
@@ -215,7 +216,7 @@ func (d *demo) showBar(ctx context.Context) {
 // bar is a progress bar of 40 cells.
 func bar(what string, done, all int64) string {
 	cells := int(done * 40 / all)
-	return fmt.Sprintf("%-15s [%s%s] %s of %s", what, strings.Repeat("#", cells), strings.Repeat(".", 40-cells), thousands(uint64(done)), thousands(uint64(all)))
+	return fmt.Sprintf("%-15s [%s%s] %s of %s", what, strings.Repeat("#", cells), strings.Repeat(".", 40-cells), share.Thousands(uint64(done)), share.Thousands(uint64(all)))
 }
 
 // judge reads every sink back and compares each record with the truth about it, which its generator knows.
@@ -259,7 +260,7 @@ func (d *demo) judge(ctx context.Context) error {
   checked: all sinks were read back, the topics by another Kafka client. Each of the %s records is there
            exactly once, byte for byte, where its generator says its user belongs; the hostile ones, and
            only those, are in a quarantine, with the reason that their generator says
-`, thousands(j.verdict.Good))
+`, share.Thousands(j.verdict.Good))
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/router"
 	"github.com/demarc/demarc/sinks"
 )
@@ -25,7 +26,7 @@ func readAccounts(accounts []router.Account, at time.Time) reading {
 	r := reading{at: at, counts: tally{}}
 	for _, a := range accounts {
 		r.settled += a.Consumed - a.InFlight
-		r.lag += max(0, a.End-a.Position)
+		r.lag += a.Lag()
 		for outcome, t := range a.Outcomes {
 			r.counts[outcome] += uint64(t.Records)
 		}
@@ -39,7 +40,7 @@ func progressLine(before, now reading, jurisdictions []string) string {
 	if seconds := now.at.Sub(before.at).Seconds(); seconds > 0 {
 		speed = float64(now.counts.total()-before.counts.total()) / seconds
 	}
-	parts := []string{thousands(now.counts.total()) + " records", thousands(uint64(speed)) + "/s"}
+	parts := []string{share.Thousands(now.counts.total()) + " records", share.Thousands(uint64(speed)) + "/s"}
 	shares := map[record.Set]uint64{}
 	for o, n := range now.counts {
 		if !o.Reason.Quarantines() {
@@ -52,9 +53,9 @@ func progressLine(before, now reading, jurisdictions []string) string {
 			delete(shares, o.Set)
 		}
 	}
-	parts = append(parts, "quarantined "+thousands(now.counts.quarantined()))
+	parts = append(parts, "quarantined "+share.Thousands(now.counts.quarantined()))
 	if now.assigned {
-		parts = append(parts, "lag "+thousands(uint64(now.lag)))
+		parts = append(parts, "lag "+share.Thousands(uint64(now.lag)))
 	} else {
 		parts = append(parts, "waiting for partitions")
 	}

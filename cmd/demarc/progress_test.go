@@ -16,8 +16,9 @@ func TestProgressLine(t *testing.T) {
 	held := record.Outcome{Reason: record.NoSignal, Sink: 2}
 	before := readAccounts([]router.Account{{Consumed: 100, InFlight: 0, Outcomes: map[record.Outcome]router.Tally{us: {Records: 100}}}}, begun)
 	now := readAccounts([]router.Account{
-		{Consumed: 2000, InFlight: 500, Position: 1500, End: 2500, Outcomes: map[record.Outcome]router.Tally{us: {Records: 1499}, held: {Records: 1}}},
-		{Consumed: 10, InFlight: 10, Position: 0, End: 20},
+		{Assigned: true, Consumed: 2000, InFlight: 500, Position: 1500, End: 2500, Outcomes: map[record.Outcome]router.Tally{us: {Records: 1499}, held: {Records: 1}}},
+		{Assigned: true, Consumed: 10, InFlight: 10, Position: 0, End: 20},
+		{Position: 5, End: 50}, // another process has it now
 	}, begun.Add(500*time.Millisecond))
 	want := reading{at: now.at, settled: 1500, lag: 1020, counts: tally{us: 1499, held: 1}}
 	if diff := cmp.Diff(want, now, cmp.AllowUnexported(reading{})); diff != "" {

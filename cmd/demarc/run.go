@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/demarc/demarc/ledger/share"
 )
 
 type runCmd struct {
@@ -77,7 +79,7 @@ func (cmd runCmd) Run(s *streams) (err error) {
 		return errors.New("stopped by a signal before the end was reached; the next start goes on from there")
 	}
 	counts := readAccounts(svc.router.Accounts(), time.Now()).counts
-	fmt.Fprintf(s.out, "%s records in %s\n\n", thousands(counts.total()), time.Since(begun).Round(time.Millisecond))
+	fmt.Fprintf(s.out, "%s records in %s\n\n", share.Thousands(counts.total()), time.Since(begun).Round(time.Millisecond))
 	return counts.writeRouting(s.out, p)
 }
 

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/demarc/demarc/classifier"
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/ledger/share"
 )
 
 // tally is how many records had one outcome.
@@ -69,16 +68,19 @@ func (t tally) writeRouting(out io.Writer, p *classifier.Policy) error {
 	}
 	var rows [][]string
 	for _, o := range t.outcomes() {
-		if !o.Reason.Quarantines() {
+		if !o.Reason.Quarantines() && t[o] > 0 {
 			set := o.Set.Join(names)
-			rows = append(rows, []string{set, percent(t[o], decided[o.Set]), "of", thousands(decided[o.Set]), set, "records -> " + p.Sinks[o.Sink].Name})
+			rows = append(rows, []string{set, share.Percent(t[o], decided[o.Set]) + " %", "of", share.Thousands(decided[o.Set]), set, "records -> " + p.Sinks[o.Sink].Name})
 		}
 	}
 	if err := writeAligned(out, rows); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "\n  quarantined: %s of %s records (%s)\n",
-		thousands(t.quarantined()), thousands(t.total()), percent(t.quarantined(), t.total())); err != nil {
+	part := ""
+	if t.total() > 0 {
+		part = " (" + share.Percent(t.quarantined(), t.total()) + " %)"
+	}
+	if _, err := fmt.Fprintf(out, "\n  quarantined: %s of %s records%s\n", share.Thousands(t.quarantined()), share.Thousands(t.total()), part); err != nil {
 		return err
 	}
 	return t.writeReasons(out, p)
@@ -103,32 +105,14 @@ func (t tally) writeReasons(out io.Writer, p *classifier.Policy) error {
 		var places []string
 		for i, sink := range p.Sinks {
 			if n := byReason[reason].inSink(int16(i)); n > 0 {
-				places = append(places, sink.Name+" "+thousands(n))
+				places = append(places, sink.Name+" "+share.Thousands(n))
 			}
 		}
-		rows = append(rows, []string{thousands(byReason[reason].total()), reason.String(),
-			fmt.Sprintf("%-*s -> %s", longestCause, causes[reason], strings.Join(places, ", "))})
+		rows = append(rows, []string{share.Thousands(byReason[reason].total()), reason.String(),
+			fmt.Sprintf("%-*s -> %s", record.LongestCause, reason.Cause(), strings.Join(places, ", "))})
 	}
 	return writeAligned(out, rows)
 }
-
-// causes are the reasons of quarantine in a few words, for people.
-var causes = map[record.Reason]string{
-	record.NoSignal:    "nothing in it says where its user belongs",
-	record.Malformed:   "a signal is not in the form that it has to be",
-	record.UnknownCode: "a code that is no country",
-	record.NoLocation:  "an address without a location",
-	record.Conflict:    "signals that must agree do not",
-	record.Ambiguous:   "two readers could read it differently",
-	record.Unreadable:  "its document cannot be read",
-	record.GeoExpired:  "the geo database is too old",
-	record.NoRoute:     "no lawful sink follows from its signals",
-	record.TooLarge:    "its sink does not take records of its size",
-	record.Refused:     "its sink refuses it for good",
-}
-
-// longestCause is how wide the column of causes is.
-const longestCause = 45
 
 // writeAligned prints rows of as many cells each, all but the last one flush right, with an indent of two.
 func writeAligned(out io.Writer, rows [][]string) error {
@@ -148,31 +132,4 @@ func writeAligned(out io.Writer, rows [][]string) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-// percent is part of whole with four decimals, cut off and never rounded up: 100.0000 % means all. Under
-// 0.0001 % it says so, as 0.0000 % means none.
-func percent(part, whole uint64) string {
-	if whole == 0 {
-		return "0.0000 %"
-	}
-	hi, lo := bits.Mul64(part, 1_000_000)
-	parts, _ := bits.Div64(hi, lo, whole)
-	if parts == 0 && part > 0 {
-		return "<0.0001 %"
-	}
-	return fmt.Sprintf("%d.%04d %%", parts/10_000, parts%10_000)
-}
-
-// thousands writes n with a comma between groups of three digits.
-func thousands(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	var b strings.Builder
-	for i, digit := range s {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(digit)
-	}
-	return b.String()
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -10,29 +9,6 @@ import (
 	"github.com/demarc/demarc/classifier"
 	"github.com/demarc/demarc/internal/record"
 )
-
-func TestPercentNeverRoundsUp(t *testing.T) {
-	for _, tc := range []struct {
-		part, whole uint64
-		want        string
-	}{
-		{0, 0, "0.0000 %"}, {0, 7, "0.0000 %"}, {7, 7, "100.0000 %"}, {1, 3, "33.3333 %"}, {2, 3, "66.6666 %"},
-		{999_999_999, 1_000_000_000, "99.9999 %"}, {1, 1_000_000_000, "<0.0001 %"},
-		{math.MaxUint64 - 1, math.MaxUint64, "99.9999 %"}, {math.MaxUint64, math.MaxUint64, "100.0000 %"},
-	} {
-		if got := percent(tc.part, tc.whole); got != tc.want {
-			t.Errorf("percent(%d, %d) = %q, want %q", tc.part, tc.whole, got, tc.want)
-		}
-	}
-}
-
-func TestThousands(t *testing.T) {
-	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1,000", 402118: "402,118", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
-			t.Errorf("thousands(%d) = %q", n, got)
-		}
-	}
-}
 
 func TestRoutingTable(t *testing.T) {
 	p := &classifier.Policy{
@@ -64,13 +40,5 @@ func TestRoutingTable(t *testing.T) {
 `, "\n")
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestEveryReasonOfQuarantineHasACause(t *testing.T) {
-	for _, r := range record.Reasons() {
-		if cause := causes[r]; (cause != "") != r.Quarantines() || len(cause) > longestCause {
-			t.Errorf("%v: cause %q", r, cause)
-		}
 	}
 }

@@ -48,6 +48,34 @@ func (r Reason) String() string {
 	return reasonNames[r]
 }
 
+// reasonCauses are the reasons in a few words, for people.
+var reasonCauses = [reasonCount]string{
+	"one jurisdiction holds: its route",
+	"several hold: a sink that may take them all",
+	"nothing in it says where its user belongs",
+	"a signal is not in the form that it has to be",
+	"a code that is no country",
+	"an address without a location",
+	"signals that must agree do not",
+	"two readers could read it differently",
+	"its document cannot be read",
+	"the geo database is too old",
+	"no lawful sink follows from its signals",
+	"its sink does not take records of its size",
+	"its sink refuses it for good",
+}
+
+// LongestCause is how many bytes the longest text of Cause has, for a column of them.
+const LongestCause = 45
+
+// Cause says r in a few words, for people: why the record went where it went.
+func (r Reason) Cause() string {
+	if r >= reasonCount {
+		return r.String()
+	}
+	return reasonCauses[r]
+}
+
 // ParseReason is the inverse of String.
 func ParseReason(s string) (Reason, bool) {
 	for i, name := range reasonNames {

@@ -45,3 +45,17 @@ func TestBatchSettles(t *testing.T) {
 		t.Errorf("source = %q", got)
 	}
 }
+
+func TestEveryReasonHasACause(t *testing.T) {
+	seen := map[string]Reason{}
+	for _, r := range Reasons() {
+		cause := r.Cause()
+		if cause == "" || len(cause) > LongestCause {
+			t.Errorf("%v: cause %q", r, cause)
+		}
+		if other, twice := seen[cause]; twice {
+			t.Errorf("%v and %v: both %q", other, r, cause)
+		}
+		seen[cause] = r
+	}
+}
