@@ -27,14 +27,15 @@ type sinkState struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// server answers /metrics, /healthz and /readyz. It serves nothing that changes state and no profiles.
+// server answers /metrics, /healthz and /readyz, and the page for all else. It serves nothing that changes state and no profiles.
 type server struct {
 	http     http.Server
 	listener net.Listener
 }
 
-// listen binds address; serving starts with serve. ready is asked at every request to /readyz.
-func listen(address string, set *metrics.Set, ready func() readiness) (*server, error) {
+// listen binds address; serving starts with serve. ready is asked at every request to /readyz; page has every path
+// that is not taken.
+func listen(address string, set *metrics.Set, ready func() readiness, page http.Handler) (*server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("listen on %s: %w; set DEMARC_LISTEN to a free host:port", address, err))
@@ -62,6 +63,7 @@ func listen(address string, set *metrics.Set, ready func() readiness) (*server, 
 		enc.SetEscapeHTML(false)
 		_ = enc.Encode(answer) // the client has gone
 	})
+	mux.Handle("GET /", page)
 	s := &server{listener: l}
 	s.http.Handler = mux
 	s.http.ReadHeaderTimeout = 5 * time.Second

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -36,7 +37,14 @@ func TestServer(t *testing.T) {
 	set.NewSummary(`demarc_seconds{sink="eu"}`).Update(1)
 	var answer atomic.Pointer[readiness]
 	answer.Store(&readiness{Reasons: []string{"sink eu is retrying"}, Sinks: []sinkState{{Name: "eu", State: "retrying", Reason: "down"}}})
-	s, err := listen("127.0.0.1:0", set, func() readiness { return *answer.Load() })
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprint(w, "the page")
+	})
+	s, err := listen("127.0.0.1:0", set, func() readiness { return *answer.Load() }, page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,23 +70,28 @@ func TestServer(t *testing.T) {
 	if code, body := get(t, s, "GET", "/readyz"); code != 200 {
 		t.Errorf("/readyz: %d %s", code, body)
 	}
-	for _, path := range []string{"/", "/debug/pprof/", "/metrics/x"} {
+	if code, body := get(t, s, "GET", "/"); code != 200 || body != "the page" {
+		t.Errorf("/: %d %q", code, body)
+	}
+	for _, path := range []string{"/debug/pprof/", "/metrics/x"} {
 		if code, _ := get(t, s, "GET", path); code != 404 {
 			t.Errorf("%s: %d, want 404", path, code)
 		}
 	}
-	if code, _ := get(t, s, "POST", "/readyz"); code != 405 {
-		t.Errorf("POST /readyz: %d, want 405", code)
+	for _, path := range []string{"/readyz", "/"} {
+		if code, _ := get(t, s, "POST", path); code != 405 {
+			t.Errorf("POST %s: %d, want 405", path, code)
+		}
 	}
 
-	if _, err := listen(s.listener.Addr().String(), set, nil); err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "set DEMARC_LISTEN") {
+	if _, err := listen(s.listener.Addr().String(), set, nil, page); err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "set DEMARC_LISTEN") {
 		t.Errorf("taken address: %v", err)
 	}
 	s.close()
 	if err := <-served; err != nil {
 		t.Errorf("serve: %v", err)
 	}
-	if l, err := listen(s.listener.Addr().String(), set, nil); err != nil {
+	if l, err := listen(s.listener.Addr().String(), set, nil, page); err != nil {
 		t.Errorf("after close the address is free: %v", err)
 	} else {
 		l.close()

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/demarc/demarc/internal/dashboard"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -43,14 +44,14 @@ func (cmd runCmd) Run(s *streams) (err error) {
 	if err != nil {
 		return err
 	}
-	web, err := listen(c.Listen, svc.metrics, svc.ready)
+	web, err := listen(c.Listen, svc.metrics, svc.ready, dashboard.New(svc.view))
 	if err != nil {
 		return err
 	}
 	defer web.close()
 	go func() {
 		if err := web.serve(); err != nil {
-			log.Error("metrics and readiness are gone, records still flow", "error", err)
+			log.Error("page, metrics and readiness are gone, records still flow", "error", err)
 		}
 	}()
 	log.Info("starting", "version", version(), "policy", p.ID(),

@@ -37,11 +37,15 @@ type service struct {
 	sinks    []sink // in policy order
 	late     late
 	ledger   *writer.Log // nil: no evidence is kept
+	geo      *router.Geo // nil: the policy reads no address
 	router   *router.Router
+	started  time.Time
 }
 
 func newService(p *classifier.Policy, c *configuration, untilEnd bool, evidence *writer.Log, log *slog.Logger) (*service, error) {
-	s := &service{policy: p, config: c, untilEnd: untilEnd, ledger: evidence, log: log, metrics: metrics.NewSet()}
+	s := &service{
+		policy: p, config: c, untilEnd: untilEnd, ledger: evidence, log: log, metrics: metrics.NewSet(), started: time.Now(),
+	}
 	var err error
 	if s.source, err = c.Source.open(envPrefix); err != nil {
 		return nil, err
@@ -53,9 +57,8 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, evidence 
 		}
 		s.sinks = append(s.sinks, built)
 	}
-	var geo *router.Geo
 	if p.ReadsIP() {
-		if geo, err = router.OpenGeo(c.GeoDB, p.GeoMaxAge, time.Now(), log); err != nil {
+		if s.geo, err = router.OpenGeo(c.GeoDB, p.GeoMaxAge, time.Now(), log); err != nil {
 			return nil, usageError(fmt.Errorf("%w; the policy reads an address, so demarc does not start without a database: set DEMARC_GEO_DB to a good one", err))
 		}
 	}
@@ -79,7 +82,7 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, evidence 
 		Memory: int(c.Memory), MaxBatchBytes: int(c.MaxBatchBytes),
 		SessionTimeout: c.SessionTimeout, DrainLimit: c.DrainLimit, CommitInterval: c.CommitInterval,
 		Ledger: keeper, Program: program(), Metrics: s.metrics, Log: log,
-	}, classifier.New(p), geo, routed)
+	}, classifier.New(p), s.geo, routed)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("build router: %w", err))
 	}

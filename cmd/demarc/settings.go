@@ -33,7 +33,7 @@ type settings struct {
 	Ledger    string `env:"LEDGER" help:"folder of the ledger, made by demarc ledger init; default: no evidence is kept"`
 	LedgerKey string `env:"LEDGER_KEY" help:"file of the key that signs the ledger; default: DEMARC_LEDGER with .key after it"`
 
-	Listen   string    `env:"LISTEN" envDefault:"127.0.0.1:8470" help:"address of /metrics, /healthz and /readyz"`
+	Listen   string    `env:"LISTEN" envDefault:"127.0.0.1:8470" help:"address of the page, /status.json, /ledger/, /metrics, /healthz and /readyz"`
 	Log      logFormat `env:"LOG" envDefault:"text" help:"form of the log: text or json"`
 	LogLevel logLevel  `env:"LOG_LEVEL" envDefault:"info" help:"least level that is logged: debug, info, warn or error"`
 
