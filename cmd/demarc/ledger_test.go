@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -36,6 +37,25 @@ func TestRunKeepsALedgerThatVerifies(t *testing.T) {
 
 	other := call{args: []string{"ledger", "init", filepath.Join(s.dir, "other"), "--origin", "example.com/test"}}.run(t)
 	call{args: []string{"verify", dir, "--key", strings.TrimSpace(other.out)}}.run(t).want(t, 1, "key", "")
+}
+
+// TestRunServesItsLedger: an auditor needs no access to the folder.
+func TestRunServesItsLedger(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	_, vkey := s.ledgerOf(t)
+	s.produce(t, "US", "DE")
+	r := startService(t, s)
+	r.until(t, "/status.json", func(_ int, body string) bool {
+		return strings.Contains(body, `"origin":"example.com/test"`) || strings.Contains(body, `"origin": "example.com/test"`)
+	})
+	r.until(t, "/ledger/checkpoint", func(code int, body string) bool {
+		v := call{args: []string{"verify", r.url + "/ledger", "--key", vkey}}.run(t)
+		return code == 200 && v.code == 0 && strings.Contains(v.out, "2 range")
+	})
+	r.signal(t, syscall.SIGTERM)
+	if code := r.exit(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, r.seen.String())
+	}
 }
 
 func TestLedgerInitOverwritesNothing(t *testing.T) {

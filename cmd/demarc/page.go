@@ -1,11 +1,23 @@
 package main
 
 import (
+	"encoding/base64"
+	"net/http"
 	"time"
 
 	"github.com/demarc/demarc/internal/dashboard"
 	"github.com/demarc/demarc/sinks"
 )
+
+// pages are what people look at: the page with its numbers, and the ledger's public files if there is one.
+func (s *service) pages() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /", dashboard.New(s.view))
+	if s.ledger != nil {
+		mux.Handle("GET /ledger/", dashboard.Tiles(s.config.Ledger))
+	}
+	return mux
+}
 
 // view is what the page shows: the same accounts, states and reasons that /metrics and /readyz tell.
 func (s *service) view() dashboard.View {
@@ -22,6 +34,9 @@ func (s *service) view() dashboard.View {
 		}
 		v.Sinks = append(v.Sinks, state)
 	}
+	if s.ledger != nil {
+		v.Ledger = s.newestCheckpoint()
+	}
 	if s.geo != nil {
 		db := s.geo.Current()
 		v.Geo = &dashboard.Geo{
@@ -30,4 +45,15 @@ func (s *service) view() dashboard.View {
 		}
 	}
 	return v
+}
+
+// newestCheckpoint is what readers of the ledger see; nothing of it if it cannot be read just now.
+func (s *service) newestCheckpoint() *dashboard.Ledger {
+	cp, err := s.ledger.Checkpoint()
+	if err != nil {
+		return nil
+	}
+	return &dashboard.Ledger{
+		Origin: s.ledger.Origin(), Size: cp.Size, Root: base64.StdEncoding.EncodeToString(cp.Root[:]), At: cp.Time,
+	}
 }

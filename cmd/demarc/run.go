@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/demarc/demarc/internal/dashboard"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -44,7 +43,7 @@ func (cmd runCmd) Run(s *streams) (err error) {
 	if err != nil {
 		return err
 	}
-	web, err := listen(c.Listen, svc.metrics, svc.ready, dashboard.New(svc.view))
+	web, err := listen(c.Listen, svc.metrics, svc.ready, svc.pages())
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/demarc/demarc/ledger"
+	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/ledger/tiles"
 	"github.com/demarc/demarc/ledger/verify"
 )
@@ -182,7 +183,7 @@ func walkProgress(t *terminal) func(done, size uint64) {
 		full := int(width * done / size)
 		speed := float64(done) / max(now.Sub(start).Seconds(), 0.001)
 		t.show(fmt.Sprintf("[%s%s] %s of %s entries  %s  %s/s", strings.Repeat("#", full), strings.Repeat(".", width-full),
-			thousands(done), thousands(size), tenths(done, size), thousands(uint64(speed))))
+			share.Thousands(done), share.Thousands(size), tenths(done, size), share.Thousands(uint64(speed))))
 	}
 }
 
@@ -193,9 +194,9 @@ func writeFaults(w io.Writer, r *verify.Result) error {
 		fmt.Fprintln(&b, f)
 	}
 	if more := r.FaultCount - len(r.Faults); more > 0 {
-		fmt.Fprintf(&b, "and %s more\n", thousands(uint64(more)))
+		fmt.Fprintf(&b, "and %s more\n", share.Thousands(uint64(more)))
 	}
-	fmt.Fprintf(&b, "The ledger does not verify: faults: %s, entries read: %s.\n", thousands(uint64(r.FaultCount)), thousands(r.Entries))
+	fmt.Fprintf(&b, "The ledger does not verify: faults: %s, entries read: %s.\n", share.Thousands(uint64(r.FaultCount)), share.Thousands(r.Entries))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -203,13 +204,13 @@ func writeFaults(w io.Writer, r *verify.Result) error {
 // writeVerified prints what a good ledger holds and what it leaves open.
 func writeVerified(w io.Writer, location string, r *verify.Result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: good: %s, %s entries, root %x\n", location, r.Checkpoint.Origin, thousands(r.Entries), r.Checkpoint.Root)
+	fmt.Fprintf(&b, "%s: good: %s, %s entries, root %x\n", location, r.Checkpoint.Origin, share.Thousands(r.Entries), r.Checkpoint.Root)
 	for _, c := range r.Cosignatures {
 		fmt.Fprintf(&b, "  cosigned by %s at %s\n", c.Witness, c.At.Format(time.RFC3339))
 	}
 	for _, kind := range []ledger.Kind{ledger.KindRange, ledger.KindReplay, ledger.KindGap, ledger.KindSpan, ledger.KindPolicy, ledger.KindPins} {
 		if n := r.Kinds[kind]; n > 0 {
-			fmt.Fprintf(&b, "  %10s %s\n", thousands(n), kind)
+			fmt.Fprintf(&b, "  %10s %s\n", share.Thousands(n), kind)
 		}
 	}
 	for i := range r.Partitions {
@@ -221,7 +222,7 @@ func writeVerified(w io.Writer, location string, r *verify.Result) error {
 	for _, k := range r.Sinks {
 		if k.UnvouchedReceipts > 0 {
 			fmt.Fprintf(&b, "  not vouched for: %s records in sink %s under policy version %d, from entry %d on: their receipts follow word that its pins did not hold\n",
-				thousands(uint64(k.UnvouchedRecords)), k.Name, k.Policy.Version, k.UnvouchedEntry)
+				share.Thousands(uint64(k.UnvouchedRecords)), k.Name, k.Policy.Version, k.UnvouchedEntry)
 		}
 	}
 	_, err := io.WriteString(w, b.String())

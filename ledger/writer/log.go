@@ -148,6 +148,9 @@ func lockFolder(dir string) (*os.File, error) {
 // VerifierKey is the key that the log's checkpoints are verified with, in the form of golang.org/x/mod/sumdb/note.
 func (l *Log) VerifierKey() string { return l.signer.vkey }
 
+// Origin is the log's name in its checkpoints.
+func (l *Log) Origin() string { return l.signer.Name() }
+
 // Position returns the first offset of a partition that durable entries do not cover; false if they tell nothing
 // of it. A router goes on there, or at its committed offset if that is greater.
 func (l *Log) Position(s ledger.Stream) (to int64, ok bool) {
