@@ -65,6 +65,7 @@ func run(broker, topic, group, sinks, geo string) error {
 	}
 	decide := decider{db: db, prefix: sinks + ".", countries: map[uintptr]uint8{}}
 
+	s := steady{total: todo}
 	full, done := make(chan []kafka.Message, 1), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -72,6 +73,7 @@ func run(broker, topic, group, sinks, geo string) error {
 			if err := deliver(ctx, reader, writer, batch, &decide); err != nil {
 				log.Fatal(err)
 			}
+			s.add(int64(len(batch)))
 		}
 	}()
 	batch := make([]kafka.Message, 0, chunk)
@@ -88,7 +90,11 @@ func run(broker, topic, group, sinks, geo string) error {
 	full <- batch
 	close(full)
 	<-done
-	return errors.Join(writer.Close(), reader.Close())
+	if err := errors.Join(writer.Close(), reader.Close()); err != nil {
+		return err
+	}
+	s.print()
+	return nil
 }
 
 // deliver writes the records to their topics and then commits them.
