@@ -11,6 +11,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ func main() {
 	sinks := flag.String("sinks", "", "prefix of the sink topics")
 	geo := flag.String("geo", "", "geo database")
 	flag.Parse()
+	debug.SetGCPercent(400)
 	if err := run(*broker, *topic, *group, *sinks, *geo); err != nil {
 		log.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ func main() {
 	sinks := flag.String("sinks", "", "prefix of the sink topics")
 	geo := flag.String("geo", "", "geo database")
 	flag.Parse()
+	debug.SetGCPercent(400)
 	if err := run(*broker, *topic, *group, *sinks, *geo); err != nil {
 		log.Fatal(err)
 	}
