@@ -3,8 +3,6 @@ package peer;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import java.io.Closeable;
-import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.util.Arrays;
@@ -13,7 +11,7 @@ import java.util.Arrays;
  * Takes the decision of testdata/policy.yaml. A document is read up to the end of what is needed; what cannot be
  * read goes to quarantine. For one thread.
  */
-final class Decider implements Closeable {
+final class Decider {
     private static final int US = 1, EEA = 2, ROW = 4;
 
     private static final byte[] HOMES = new byte[26 * 26]; // by the two letters of a country
@@ -37,8 +35,8 @@ final class Decider implements Closeable {
     private int region; // a home, 0: absent
     private InetAddress address; // null: none
 
-    Decider(File geo, String sinks) throws IOException {
-        this.geo = new Geo(geo);
+    Decider(Geo geo, String sinks) {
+        this.geo = geo;
         us = sinks + ".us";
         eea = sinks + ".eea";
         row = sinks + ".row";
@@ -136,10 +134,5 @@ final class Decider implements Closeable {
 
     private static int index(char first, char second) {
         return (first - 'A') * 26 + second - 'A';
-    }
-
-    @Override
-    public void close() throws IOException {
-        geo.close();
     }
 }

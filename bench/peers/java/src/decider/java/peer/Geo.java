@@ -13,7 +13,8 @@ import java.util.Arrays;
 
 /**
  * The geo database. Decoding takes the reader more than a microsecond even with its cache, so answers are kept for
- * the whole network that they hold for, as a byte for each IPv4 /24. For one thread.
+ * the whole network that they hold for, as a byte for each IPv4 /24. Threads may share it: each would
+ * write the same bytes.
  */
 public final class Geo implements Closeable {
     private static final byte NOT_ASKED = 0, NARROW = -1, UNKNOWN = -2;

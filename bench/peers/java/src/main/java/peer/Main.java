@@ -2,6 +2,7 @@ package peer;
 
 import java.io.File;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
@@ -43,7 +44,7 @@ final class Main {
     public static void main(String[] args) throws Exception {
         Arguments a = Arguments.parse(args);
         Steady steady;
-        try (Decider decide = new Decider(new File(a.geo()), a.sinks());
+        try (Geo geo = new Geo(new File(a.geo()));
                 KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(
                         with(CONSUMER, Map.of(ConsumerConfig.BOOTSTRAP_SERVERS_CONFIG, a.broker(), ConsumerConfig.GROUP_ID_CONFIG, a.group())),
                         new ByteArrayDeserializer(), new ByteArrayDeserializer());
@@ -54,7 +55,7 @@ final class Main {
             steady = new Steady(todo);
             if (todo > 0) {
                 consumer.subscribe(List.of(a.topic()));
-                new Main(consumer, producer, decide).route(todo, steady);
+                new Main(consumer, producer, new Decider(geo, a.sinks())).route(todo, steady);
             }
         }
         steady.print();
@@ -106,7 +107,7 @@ final class Main {
     }
 
     private static Map<String, Object> with(Map<String, Object> settings, Map<String, Object> more) {
-        Map<String, Object> all = new java.util.HashMap<>(settings);
+        Map<String, Object> all = new HashMap<>(settings);
         all.putAll(more);
         return all;
     }
