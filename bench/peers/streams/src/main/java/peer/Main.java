@@ -127,7 +127,7 @@ final class Main {
                 StreamsConfig.APPLICATION_ID_CONFIG, a.group(),
                 StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.AT_LEAST_ONCE,
                 StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1,
-                StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1000,
+                StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 10_000,
                 StreamsConfig.STATE_DIR_CONFIG, state.toString(),
                 StreamsConfig.BUFFERED_RECORDS_PER_PARTITION_CONFIG, 4000));
         p.putAll(Map.of(
