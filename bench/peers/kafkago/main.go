@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -30,7 +29,6 @@ func main() {
 	sinks := flag.String("sinks", "", "prefix of the sink topics")
 	geo := flag.String("geo", "", "geo database")
 	flag.Parse()
-	debug.SetGCPercent(400)
 	if err := run(*broker, *topic, *group, *sinks, *geo); err != nil {
 		log.Fatal(err)
 	}
