@@ -50,6 +50,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 		[]string{"internal/devbroker/real"},
 	},
 	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real"}, nil},
+	"bench/peers/franzgo": {},
 	"bench/peers/kafkago": {},
 }
 
