@@ -28,8 +28,9 @@ func main() {
 	group := flag.String("group", "", "consumer group")
 	sinks := flag.String("sinks", "", "prefix of the sink topics")
 	geo := flag.String("geo", "", "geo database")
+	defaults := flag.Bool("defaults", false, "leave compression level, batch and fetch sizes at the library's defaults")
 	flag.Parse()
-	if err := run(*broker, *topic, *group, *sinks, *geo); err != nil {
+	if err := run(*broker, *topic, *group, *sinks, *geo, *defaults); err != nil {
 		log.Fatal(err)
 	}
 	var m runtime.MemStats
@@ -40,7 +41,7 @@ func main() {
 // chunk is how many records are written by one call.
 const chunk = 8000
 
-func run(broker, topic, group, sinks, geo string) error {
+func run(broker, topic, group, sinks, geo string, defaults bool) error {
 	ctx := context.Background()
 	db, err := maxminddb.Open(geo)
 	if err != nil {
@@ -50,19 +51,22 @@ func run(broker, topic, group, sinks, geo string) error {
 	if err != nil {
 		return err
 	}
-	reader := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: []string{broker}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset,
-		MinBytes: 64 << 10, MaxBytes: 16 << 20, MaxWait: 200 * time.Millisecond, QueueCapacity: 2 * chunk,
-		CommitInterval: time.Second,
-	})
-	compress.ZstdCodec.Level = 1
+	reading := kafka.ReaderConfig{
+		Brokers: []string{broker}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset, CommitInterval: time.Second,
+	}
 	writer := &kafka.Writer{
 		Addr: kafka.TCP(broker), RequiredAcks: kafka.RequireAll, Compression: kafka.Zstd,
-		BatchSize: 2000, BatchTimeout: 5 * time.Millisecond,
+		BatchTimeout: 5 * time.Millisecond, // the default of a second only adds to the time that the last batches wait
 		Balancer: kafka.BalancerFunc(func(m kafka.Message, partitions ...int) int {
 			return partitions[m.WriterData.(int)%len(partitions)]
 		}),
 	}
+	if !defaults {
+		reading.MinBytes, reading.MaxBytes, reading.MaxWait, reading.QueueCapacity = 64<<10, 16<<20, 200*time.Millisecond, 2*chunk
+		writer.BatchSize = 2000
+		compress.ZstdCodec.Level = 1
+	}
+	reader := kafka.NewReader(reading)
 	decide := decider{db: db, prefix: sinks + ".", countries: map[uintptr]uint8{}}
 
 	s := steady{total: todo}
