@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -36,22 +37,10 @@ type StoredRecord struct {
 // partition and number. Of the file being written it reads the whole batches, and they may still be delivered a
 // second time. Damage in a sealed file is an error, after everything before it.
 func ReadDir(dir string, fn func(StoredRecord) error) error {
-	entries, err := os.ReadDir(dir)
+	partitions, err := partitionDirs(dir)
 	if err != nil {
-		return fmt.Errorf("read directory: %w", err)
+		return err
 	}
-	var partitions []record.TopicPartition
-	for _, e := range entries {
-		if tp, ok := parsePartitionDir(e.Name()); ok && e.IsDir() {
-			partitions = append(partitions, tp)
-		}
-	}
-	slices.SortFunc(partitions, func(a, b record.TopicPartition) int {
-		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
-			return c
-		}
-		return int(a.Partition) - int(b.Partition)
-	})
 	d := wire.NewDecompressor(maxSection)
 	defer d.Close()
 	for _, tp := range partitions {
@@ -60,6 +49,24 @@ func ReadDir(dir string, fn func(StoredRecord) error) error {
 		}
 	}
 	return nil
+}
+
+// partitionDirs lists the source partitions that a directory has records of, by topic and number.
+func partitionDirs(dir string) ([]record.TopicPartition, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read directory: %w", err)
+	}
+	var partitions []record.TopicPartition
+	for _, e := range entries {
+		if tp, ok := parsePartitionDir(e.Name()); ok && e.IsDir() {
+			partitions = append(partitions, tp)
+		}
+	}
+	slices.SortFunc(partitions, func(a, b record.TopicPartition) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return partitions, nil
 }
 
 func readPartition(root string, tp record.TopicPartition, d *wire.Decompressor, fn func(StoredRecord) error) error {
