@@ -96,23 +96,33 @@ func (s *service) newSink(p *classifier.Sink) (sink, error) {
 	if p.File != nil {
 		return sinks.NewFile(sinks.FileConfig{Name: p.Name, Dir: p.File.Dir, Metrics: s.metrics, Log: s.log}), nil
 	}
-	pins, err := readPins(p)
+	cfg, err := s.config.kafkaSink(p)
 	if err != nil {
 		return nil, err
 	}
-	conn := s.config.Sinks[p.Name]
+	cfg.Metrics, cfg.Log = s.metrics, s.log
+	return sinks.NewKafka(cfg), nil
+}
+
+// kafkaSink is how to reach a Kafka sink of a policy.
+func (c *configuration) kafkaSink(p *classifier.Sink) (sinks.KafkaConfig, error) {
+	pins, err := readPins(p)
+	if err != nil {
+		return sinks.KafkaConfig{}, err
+	}
+	conn := c.Sinks[p.Name]
 	prefix := sinkPrefix + sinkVariable(p.Name) + "_"
 	if len(pins.TLSSPKISHA256) > 0 && !conn.TLS {
-		return nil, usageError(fmt.Errorf("sink %s: the policy pins its TLS key, but TLS is off; set %sTLS=true", p.Name, prefix))
+		return sinks.KafkaConfig{}, usageError(fmt.Errorf("sink %s: the policy pins its TLS key, but TLS is off; set %sTLS=true", p.Name, prefix))
 	}
 	access, err := conn.open(prefix)
 	if err != nil {
-		return nil, err
+		return sinks.KafkaConfig{}, err
 	}
-	return sinks.NewKafka(sinks.KafkaConfig{
+	return sinks.KafkaConfig{
 		Name: p.Name, Brokers: p.Kafka.Brokers, Topic: p.Kafka.Topic, Partitions: p.Kafka.Partitions,
-		Pins: pins, TLS: access.tls, SASL: access.sasl, ClientID: clientID, Metrics: s.metrics, Log: s.log,
-	}), nil
+		Pins: pins, TLS: access.tls, SASL: access.sasl, ClientID: clientID,
+	}, nil
 }
 
 func readPins(p *classifier.Sink) (sinks.Pins, error) {
