@@ -40,10 +40,14 @@ var mayImport = map[string]struct{ code, tests []string }{
 		[]string{"classifier", "sinks", "ledger", "internal/record", "internal/wire"},
 		[]string{"ledger/writer", "internal/devbroker", "internal/devbroker/real"},
 	},
+	"router/recount": {
+		[]string{"classifier", "sinks", "ledger", "ledger/tiles", "ledger/verify", "internal/record", "internal/wire"},
+		[]string{"ledger/writer", "internal/devbroker"},
+	},
 	"internal/dashboard": {[]string{"router", "classifier", "sinks", "ledger/share", "internal/record"}, nil},
 	"cmd/demarc": {
 		[]string{
-			"router", "classifier", "sinks",
+			"router", "router/recount", "classifier", "sinks",
 			"ledger", "ledger/writer", "ledger/tiles", "ledger/verify", "ledger/claim", "ledger/report",
 			"ledger/share", "internal/dashboard", "internal/record", "internal/wire", "internal/devbroker",
 		},
