@@ -21,11 +21,12 @@ type cli struct {
 	Test       testCmd       `cmd:"" help:"Run a policy's cases."`
 	Config     configCmd     `cmd:"" help:"Print every setting: effective value, default, meaning."`
 	Cat        catCmd        `cmd:"" help:"Print the records of a file sink's directory, one JSON object a line."`
-	Verify     verifyCmd     `cmd:"" help:"Check a ledger: signatures, hashes, entries, and that they fit together."`
 	Ledger     ledgerCmd     `cmd:"" help:"Make a ledger."`
-	Gap        gapCmd        `cmd:"" help:"Pass over source records that cannot be had, by your explicit word."`
+	Verify     verifyCmd     `cmd:"" help:"Check a ledger: signatures, hashes, entries, and that they fit together."`
 	Claim      claimCmd      `cmd:"" help:"Judge a claim on a ledger: where the records of a jurisdiction went."`
+	Recount    recountCmd    `cmd:"" help:"Read the sinks again and hold a ledger against them."`
 	Report     reportCmd     `cmd:"" help:"Say what share of the records went where and why, from a ledger."`
+	Gap        gapCmd        `cmd:"" help:"Pass over source records that cannot be had, by your explicit word."`
 	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
