@@ -35,7 +35,8 @@ func OpenStoredTopic(ctx context.Context, cfg KafkaConfig) (*StoredTopic, error)
 	defaults(&cfg.MaxRetryBackoff, 3*time.Second)
 	t := &StoredTopic{Addr: kafka.TCP(cfg.Brokers...), Topic: cfg.Topic}
 	k := &Kafka{cfg: cfg, dialer: &dialer{
-		sink: cfg.Name, pins: cfg.Pins, tls: cfg.TLS, sasl: cfg.SASL, clientID: cfg.ClientID,
+		proof: new(proof),
+		sink:  cfg.Name, pins: cfg.Pins, tls: cfg.TLS, sasl: cfg.SASL, clientID: cfg.ClientID,
 		stopped: t.Refusal, mismatch: t.refuse,
 	}}
 	if err := t.find(ctx, k); err != nil {

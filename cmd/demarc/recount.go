@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/router/recount"
 )
 
@@ -209,6 +210,6 @@ func recountProgress(t *terminal) func(recount.Phase, uint64, uint64) {
 		full := int(width * done / total)
 		speed := float64(done) / max(now.Sub(start).Seconds(), 0.001)
 		t.show(fmt.Sprintf("[%s%s] %s of %s %s  %s  %s/s", strings.Repeat("#", full), strings.Repeat(".", width-full),
-			thousands(done), thousands(total), p, tenths(done, total), thousands(uint64(speed))))
+			share.Thousands(done), share.Thousands(total), p, tenths(done, total), share.Thousands(uint64(speed))))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/demarc/demarc/internal/devbroker"
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/writer"
 	"github.com/demarc/demarc/router/recount"
 )
@@ -33,7 +34,7 @@ func newRecountSite(t *testing.T, clusterID string) (s *site, ledgerDir, vkey st
 	if err != nil {
 		t.Fatal(err)
 	}
-	told, err := writer.PolicyEntries(1, []byte(mustRead(t, s.policy)))
+	told, err := ledger.PolicyEntries(1, []byte(mustRead(t, s.policy)))
 	if err == nil {
 		err = log.Append(t.Context(), told)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/router/recount"
 )
 
@@ -16,7 +17,7 @@ const mostListed = 50
 // writeRecount prints what a recount found, the answer last.
 func writeRecount(w io.Writer, r *recount.Result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "ledger    %s, %s entries, root %s\n", r.Ledger.Origin, thousands(r.Ledger.Size), r.Ledger.Root)
+	fmt.Fprintf(&b, "ledger    %s, %s entries, root %s\n", r.Ledger.Origin, share.Thousands(r.Ledger.Size), r.Ledger.Root)
 	fmt.Fprintf(&b, "policy    version %d sha256:%s\n", r.Policy.Version, r.Policy.SHA256)
 	writeSample(&b, r.Sample)
 	writeReceipts(&b, r)
@@ -45,9 +46,9 @@ func writeSample(b *strings.Builder, s *recount.Sample) {
 	if s == nil {
 		return
 	}
-	fmt.Fprintf(b, "sample    %s of %s receipts, --seed %d\n", thousands(s.Drawn), thousands(s.Of), s.Seed)
+	fmt.Fprintf(b, "sample    %s of %s receipts, --seed %d\n", share.Thousands(s.Drawn), share.Thousands(s.Of), s.Seed)
 	for _, c := range s.Confidence {
-		fmt.Fprintf(b, "          if 1 in %s receipts were false (%s), this sample finds one with %s probability\n", thousands(c.In), thousands(c.False), probability(c.Probability))
+		fmt.Fprintf(b, "          if 1 in %s receipts were false (%s), this sample finds one with %s probability\n", share.Thousands(c.In), share.Thousands(c.False), probability(c.Probability))
 	}
 }
 
@@ -169,4 +170,4 @@ func recountAnswer(r *recount.Result) string {
 	return what + " is equal."
 }
 
-func number(n int64) string { return thousands(uint64(n)) }
+func number(n int64) string { return share.Thousands(uint64(n)) }

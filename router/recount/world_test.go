@@ -130,7 +130,7 @@ func (w *world) usePolicyText(text string, version int, usCluster string) {
 	w.usCluster = usCluster
 	w.text = fmt.Sprintf(text, version, w.us.Brokers()[0], w.eu.Brokers()[0], w.holdDir)
 	w.policy = loadPolicy(w.t, w.text)
-	told, err := writer.PolicyEntries(int64(version), []byte(w.text))
+	told, err := ledger.PolicyEntries(int64(version), []byte(w.text))
 	if err != nil {
 		w.t.Fatal(err)
 	}
