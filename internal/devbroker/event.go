@@ -27,6 +27,41 @@ var (
 	currencies = []string{"USD", "EUR", "GBP", "JPY", "SEK", "BRL", "INR"}
 )
 
+// usualSize is about how many bytes the documents of json have.
+const usualSize = 760
+
+// document makes a document of about size bytes; 0 is the usual size.
+func (e *event) document(r *random, fault Fault, size int) []byte {
+	b := make([]byte, 0, max(size, usualSize)+200)
+	switch {
+	case size == 0 || size == usualSize:
+		return e.json(b, r, fault)
+	case size < usualSize:
+		return e.small(b, r, fault)
+	}
+	b = e.json(b, r, fault)
+	b = b[:len(b)-len(`}}`)]
+	for n := 0; len(b) < size-len(`}}`); n++ {
+		b = appendInt(b, `,"item_`, n)
+		b = appendInt(b, `":{"sku":"sku-`, 10_000+r.below(90_000))
+		b = appendInt(b, `","price_minor":`, 99+r.below(50_000))
+		b = appendText(b, `,"currency":"`, pick(r, currencies))
+		b = append(r.hex(append(b, `","seen":"`...), 4), `"}`...)
+	}
+	return append(b, `}}`...)
+}
+
+// small appends the document that has no more than identity, region and address.
+func (e *event) small(b []byte, r *random, fault Fault) []byte {
+	b = append(append(b, `{`+idMark...), e.id...)
+	b = append(b, `","user":{"v":1`...)
+	if e.named {
+		b = e.region(b, fault)
+	}
+	b = e.address(append(b, `},"network":{"ip":"`...), r, fault)
+	return append(b, `"}}`...)
+}
+
 // json appends the document; fault changes what is written in it.
 func (e *event) json(b []byte, r *random, fault Fault) []byte {
 	b = append(b, `{"event_id":"`...)

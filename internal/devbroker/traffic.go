@@ -27,6 +27,15 @@ type Traffic struct {
 	// batch is pure. 0: each record has a home of its own.
 	Run int
 
+	// Tagged has every record without a fault name its user's country twice: in the header AccountCountry and in
+	// its document.
+	Tagged bool
+
+	// Size is about how many bytes a document has; 0: those 760. A smaller one is 100 bytes with no more than
+	// identity, region and address, so that some faults cannot be told from its text; a larger one is the usual
+	// one with more properties.
+	Size int
+
 	// Bare leaves out what line-based producers cannot write: headers, null and empty keys and values.
 	Bare bool
 
@@ -60,10 +69,10 @@ func (t Traffic) Record(partition int32, n int64) (*kgo.Record, Truth) {
 	}
 	e := event{
 		id: appendID(nil, partition, n), user: user, seen: seen, at: start.Add(time.Duration(n) * time.Millisecond),
-		named: truth.Fault != NoFault || truth.Roams() || r.below(10) < 8,
+		named: truth.Fault != NoFault || truth.Roams() || r.below(10) < 8 || t.Tagged,
 		sim:   truth.Fault != NoFault || r.below(10) < 7,
 	}
-	value := truth.Fault.spoil(e.json(make([]byte, 0, 960), &r, truth.Fault), e.user)
+	value := truth.Fault.spoil(e.document(&r, truth.Fault, t.Size), e.user)
 	rec := &kgo.Record{Key: e.id, Value: value, Timestamp: e.at}
 	if t.Bare {
 		return rec, truth
@@ -71,7 +80,7 @@ func (t Traffic) Record(partition int32, n int64) (*kgo.Record, Truth) {
 	if truth.Fault == NoFault && r.below(100) < 1 {
 		rec.Key = nil
 	}
-	rec.Headers = headers(&r, truth)
+	rec.Headers = headers(&r, truth, t.Tagged)
 	return rec, truth
 }
 
@@ -103,7 +112,7 @@ func (t Traffic) truth(r *random, partition int32, n int64) (truth Truth, user, 
 	return truth, user, seen
 }
 
-func headers(r *random, truth Truth) []kgo.RecordHeader {
+func headers(r *random, truth Truth, tagged bool) []kgo.RecordHeader {
 	account := kgo.RecordHeader{Key: AccountCountry, Value: []byte(truth.Country)}
 	trace := kgo.RecordHeader{Key: "traceparent", Value: r.hex([]byte("00-"), 16)}
 	switch {
@@ -114,10 +123,10 @@ func headers(r *random, truth Truth) []kgo.RecordHeader {
 	case truth.Fault == ReservedHeader:
 		return []kgo.RecordHeader{trace, {Key: "demarc-reason", Value: []byte("decided")}}
 	}
-	switch r.below(10) {
-	case 0, 1, 2:
+	switch dice := r.below(10); {
+	case dice < 3 || tagged:
 		return []kgo.RecordHeader{account, trace}
-	case 3:
+	case dice == 3:
 		return []kgo.RecordHeader{trace, {Key: "tenant"}} // a null value
 	}
 	return nil

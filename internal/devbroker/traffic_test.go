@@ -174,3 +174,45 @@ func BenchmarkRecord(b *testing.B) {
 		Traffic{}.Record(0, n)
 	}
 }
+
+func TestTaggedRecordsNameTheirCountryTwice(t *testing.T) {
+	traffic := Traffic{Seed: 3, Roaming: 500, Tagged: true}
+	for i := range int64(2_000) {
+		rec, truth := traffic.Record(0, i)
+		var doc document
+		if err := json.Unmarshal(rec.Value, &doc); err != nil {
+			t.Fatal(err)
+		}
+		if doc.User.Region == nil || *doc.User.Region != truth.Country {
+			t.Errorf("record %d: the document does not say %s: %s", i, truth.Country, rec.Value)
+		}
+		if len(rec.Headers) == 0 || rec.Headers[0].Key != AccountCountry || string(rec.Headers[0].Value) != truth.Country {
+			t.Errorf("record %d: the header does not say %s: %v", i, truth.Country, rec.Headers)
+		}
+	}
+}
+
+func TestDocumentsHaveTheirSize(t *testing.T) {
+	for _, size := range []int{100, 0, 760, 10 << 10} {
+		traffic, total, want := Traffic{Seed: 3, Size: size, Tagged: true}, 0, size
+		if size == 0 {
+			want = 760
+		}
+		const n = 1_000
+		for i := range int64(n) {
+			rec, truth := traffic.Record(1, i)
+			total += len(rec.Value)
+			var doc document
+			if err := json.Unmarshal(rec.Value, &doc); err != nil {
+				t.Fatalf("%v: %s", err, rec.Value)
+			}
+			_, number, ok := Identity(nil, rec.Value)
+			if *doc.User.Region != truth.Country || !doc.Network.IP.IsValid() || !ok || number != i {
+				t.Errorf("record %d of size %d: %s", i, size, rec.Value)
+			}
+		}
+		if mean := total / n; mean < want*85/100 || mean > want*115/100 {
+			t.Errorf("documents of size %d have %d bytes", size, mean)
+		}
+	}
+}
