@@ -1,140 +1,125 @@
-//go:build unix
+//go:build linux
 
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/demarc/demarc/internal/devbroker"
-	"github.com/demarc/demarc/internal/devbroker/real"
 )
 
-// batchRecords is how many records a batch of the source holds.
-const batchRecords = 800
-
-// variants are the kinds of traffic that are compared.
-var variants = map[string]devbroker.Traffic{
-	"mixed": {Seed: 1, Hostile: 50, Roaming: 100},
-	"pure":  {Seed: 2, Run: batchRecords},
+// settings are what the command line says.
+type settings struct {
+	records  int64
+	rounds   int
+	groups   []string
+	subjects []string
+	broker   string
 }
 
-// nothing is the name of a topic without records: what a subject takes for it, it takes once for any topic.
-const nothing = "nothing"
-
+// bench is one run of the whole.
 type bench struct {
-	records    int64
-	partitions int32
-	dir        string // for everything that goes when the bench ends
-	kafka      *real.Cluster
-	geo        string
-	subjects   []subject
+	settings
+	out    io.Writer
+	dir    string // for everything that goes when the bench ends
+	broker *broker
+	geo    string
+
+	built   map[*subject]bool
+	skipped []string // subjects that are not there, and why
 }
 
 func main() {
-	records := flag.Int64("records", 1_000_000, "records in the source topic")
-	rounds := flag.Int("rounds", 3, "how often each subject runs")
-	partitions := flag.Int("partitions", 4, "partitions of the source topic")
-	kinds := flag.String("variants", "mixed,pure", "traffic: mixed, pure (each batch of one jurisdiction)")
-	names := flag.String("subjects", "demarc,kafkago", "what is compared")
+	s := settings{}
+	flag.Int64Var(&s.records, "records", 0, "records of the largest source topics; others have half of it or less (default 1000000)")
+	flag.IntVar(&s.rounds, "rounds", 0, "how often each cell runs (default 5)")
+	quick := flag.Bool("quick", false, "small defaults: 400000 records, 1 round; to see that all works, not to measure")
+	groups := flag.String("groups", strings.Join(groupNames, ","), "what is measured")
+	names := flag.String("subjects", strings.Join(subjectNames(), ","), "who is compared")
+	flag.StringVar(&s.broker, "broker", "real", "real: Apache Kafka; embedded: a small broker in this process, which needs Go alone")
 	flag.Parse()
+	records, rounds := int64(1_000_000), 5
+	if *quick {
+		records, rounds = 400_000, 1
+	}
+	s.records, s.rounds = cmp.Or(s.records, records), cmp.Or(s.rounds, rounds)
+	s.groups, s.subjects = strings.Split(*groups, ","), strings.Split(*names, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	b := &bench{records: *records, partitions: int32(*partitions)}
-	err := b.run(ctx, *rounds, strings.Split(*kinds, ","), strings.Split(*names, ","))
-	if err != nil {
+	if err := start(ctx, s); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) run(ctx context.Context, rounds int, kinds, names []string) (err error) {
-	for _, kind := range kinds {
-		if _, ok := variants[kind]; !ok {
-			return fmt.Errorf("no traffic %q", kind)
-		}
+func subjectNames() (names []string) {
+	for _, s := range subjects {
+		names = append(names, s.name)
 	}
+	return names
+}
+
+func start(ctx context.Context, s settings) error {
+	b := &bench{settings: s, out: os.Stdout, built: map[*subject]bool{}}
+	if err := b.open(ctx); err != nil {
+		return errors.Join(err, b.close())
+	}
+	_, err := b.run(ctx, plan(s.groups, func(s *subject) bool { return b.built[s] }))
+	return errors.Join(err, b.close())
+}
+
+// open builds the subjects, unpacks the geo database, which all of them read, and starts the broker.
+func (b *bench) open(ctx context.Context) (err error) {
 	if b.dir, err = os.MkdirTemp("", "demarc-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
-	if err := b.build(ctx, names); err != nil {
-		return err
-	}
-	if b.kafka, err = real.Start(ctx, mkdir(b.dir, "kafka"), real.Options{}); err != nil {
-		return err
-	}
-	defer b.kafka.Kill()
-	if err := b.kafka.CreateTopic(ctx, nothing, b.partitions, nil); err != nil {
-		return err
-	}
-	for _, s := range b.subjects {
-		r, err := b.measure(ctx, s, nothing, 0, 0)
-		if err != nil {
-			return fmt.Errorf("%s, no traffic: %w", s.name, err)
+	for _, name := range b.subjects {
+		s := findSubject(name)
+		if s == nil {
+			return fmt.Errorf("%q is no subject: want some of %s", name, strings.Join(subjectNames(), ","))
 		}
-		fmt.Printf("%-8s starts and ends in %v of processor time, which is part of all that follows\n", s.name, r.cpu)
-	}
-	for _, kind := range kinds {
-		if err := b.fill(ctx, kind); err != nil {
+		err := s.build(ctx, b.binary(s))
+		switch {
+		case errors.Is(err, errSkipped):
+			b.skipped = append(b.skipped, fmt.Sprintf("%s: %v", s.name, err))
+			fmt.Fprintf(b.out, "%s: %v\n", s.name, err)
+		case err != nil:
 			return err
+		default:
+			b.built[s] = true
 		}
 	}
-	results := map[string][]result{}
-	for round := range rounds {
-		for _, kind := range kinds {
-			for i := range b.subjects {
-				s := b.subjects[(i+round)%len(b.subjects)] // nobody is always first
-				r, err := b.measure(ctx, s, kind, b.records, round)
-				if err != nil {
-					return fmt.Errorf("%s, %s traffic: %w", s.name, kind, err)
-				}
-				fmt.Printf("%-8s %-6s %s\n", s.name, kind, r)
-				results[s.name+" "+kind] = append(results[s.name+" "+kind], r)
-			}
-		}
+	if err := b.unpackGeo(); err != nil {
+		return err
 	}
-	b.summary(kinds, results)
-	return nil
+	dir := b.dir + "/kafka"
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	b.broker, err = startBroker(ctx, b.settings.broker, dir)
+	return err
 }
 
-// mkdir makes a folder in the bench's own.
-func mkdir(dir, name string) string {
-	own := filepath.Join(dir, name)
-	_ = os.Mkdir(own, 0o755) // whoever writes there reports it
-	return own
+func (b *bench) close() error {
+	if b.broker != nil {
+		b.broker.close()
+	}
+	return os.RemoveAll(b.dir)
 }
 
-// build compiles the subjects and unpacks the geo database, which all of them read.
-func (b *bench) build(ctx context.Context, names []string) error {
-	for _, s := range subjects {
-		if !slices.Contains(names, s.name) {
-			continue
-		}
-		s.binary = filepath.Join(b.dir, s.name)
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", s.binary, ".")
-		cmd.Dir = s.source
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", s.name, err, out)
-		}
-		b.subjects = append(b.subjects, s)
-	}
-	if len(b.subjects) != len(names) {
-		return fmt.Errorf("not all of %v are subjects", names)
-	}
+// unpackGeo writes down the database that is part of demarc.
+func (b *bench) unpackGeo() error {
 	packed, err := os.Open("classifier/data/dbip-country-lite.mmdb.zst")
 	if err != nil {
-		return fmt.Errorf("unpack geo database: %w", err)
+		return fmt.Errorf("unpack geo database (run bench in the repository's root): %w", err)
 	}
 	defer packed.Close()
 	in, err := zstd.NewReader(packed)
@@ -142,26 +127,41 @@ func (b *bench) build(ctx context.Context, names []string) error {
 		return fmt.Errorf("unpack geo database: %w", err)
 	}
 	defer in.Close()
-	b.geo = filepath.Join(b.dir, "geo.mmdb")
+	b.geo = b.dir + "/geo.mmdb"
 	out, err := os.Create(b.geo)
 	if err != nil {
 		return fmt.Errorf("unpack geo database: %w", err)
 	}
-	defer out.Close()
-	if _, err := in.WriteTo(out); err != nil {
+	_, err = in.WriteTo(out)
+	if err := errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("unpack geo database: %w", err)
 	}
 	return nil
 }
 
-func (b *bench) fill(ctx context.Context, kind string) error {
-	if err := b.kafka.CreateTopic(ctx, kind, b.partitions, nil); err != nil {
-		return err
+// run measures every cell of the series in every round.
+func (b *bench) run(ctx context.Context, all []series) (map[string][]result, error) {
+	list := cells(all)
+	filled := map[string]bool{}
+	for _, c := range list {
+		if w := &c.workload; !filled[w.name] {
+			filled[w.name] = true
+			fmt.Fprintf(b.out, "filling %s with %d records\n", w.name, w.records(b.records))
+			if err := w.fill(ctx, b.broker, b.records); err != nil {
+				return nil, err
+			}
+		}
 	}
-	load := devbroker.Load{
-		Brokers: b.kafka.Brokers, Topic: kind, Partitions: b.partitions, Records: b.records,
-		Batch: batchRecords, Traffic: variants[kind], Codec: kgo.ZstdCompression(),
+	results := map[string][]result{}
+	for round := range b.rounds {
+		for _, c := range rotated(list, round) {
+			r, err := b.measure(ctx, &c, round)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.key(), err)
+			}
+			fmt.Fprintf(b.out, "%d  %-45s %s\n", round+1, c.key(), r)
+			results[c.key()] = append(results[c.key()], r)
+		}
 	}
-	fmt.Printf("filling %s with %d records\n", kind, b.records)
-	return load.Run(ctx)
+	return results, nil
 }

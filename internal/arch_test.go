@@ -53,7 +53,8 @@ var mayImport = map[string]struct{ code, tests []string }{
 		},
 		[]string{"internal/devbroker/real"},
 	},
-	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real"}, nil},
+	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real", "internal/wire"}, nil},
+	"bench/floor":         {[]string{"internal/wire"}, nil},
 	"bench/peers/franzgo": {},
 	"bench/peers/kafkago": {},
 }
