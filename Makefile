@@ -2,7 +2,7 @@ GO          ?= go
 FUZZTIME    ?= 10s
 STATICCHECK  = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test test-race test-real lint fuzz demo bench clean
+.PHONY: build test test-race test-real lint fuzz demo bench bench-check clean
 
 build: ; $(GO) build -trimpath -o demarc ./cmd/demarc
 
@@ -27,6 +27,10 @@ fuzz:
 # Without cgo: compiling libzstd takes longer than the demo.
 demo: ; CGO_ENABLED=0 $(GO) build -trimpath -o demarc ./cmd/demarc && ./demarc demo
 
-bench: build ; $(GO) run ./bench
+# Half an hour; needs Java and, the first time, Maven. What a peer needs besides says its build.sh.
+bench: ; $(GO) run ./bench -results bench/RESULTS.md -readme README.md
+
+# Has demarc become slower, compared with a floor in the same run? Needs Go alone, and two minutes.
+bench-check: ; $(GO) run ./bench -check -broker embedded
 
 clean: ; rm -f demarc coverage.out

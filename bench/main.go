@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -23,6 +25,10 @@ type settings struct {
 	groups   []string
 	subjects []string
 	broker   string
+
+	results, readme string // files to write; empty: none
+	ratios          string // file of the guard
+	check, record   bool
 }
 
 // bench is one run of the whole.
@@ -33,8 +39,14 @@ type bench struct {
 	broker *broker
 	geo    string
 
-	built   map[*subject]bool
-	skipped []string // subjects that are not there, and why
+	built     map[*subject]string // what its build said last
+	skipped   []string            // what is not measured, and why
+	noLatency []string            // subjects whose latency cannot be measured
+
+	filled map[string]bool // source topics
+	round  int             // of all rounds so far
+	runs   map[string][]result
+	delays map[string][]delay
 }
 
 func main() {
@@ -45,6 +57,11 @@ func main() {
 	groups := flag.String("groups", strings.Join(groupNames, ","), "what is measured")
 	names := flag.String("subjects", strings.Join(subjectNames(), ","), "who is compared")
 	flag.StringVar(&s.broker, "broker", "real", "real: Apache Kafka; embedded: a small broker in this process, which needs Go alone")
+	flag.StringVar(&s.results, "results", "", "file for the results, with a plot beside it (.svg); default: standard output, no plot")
+	flag.StringVar(&s.readme, "readme", "", "file whose table is rewritten")
+	flag.StringVar(&s.ratios, "ratios", "bench/ratios.json", "file of -check and -record")
+	flag.BoolVar(&s.check, "check", false, "only compare demarc / floor with the recorded ratios; exit 1 if demarc has become slower")
+	flag.BoolVar(&s.record, "record", false, "only measure and record these ratios")
 	flag.Parse()
 	records, rounds := int64(1_000_000), 5
 	if *quick {
@@ -52,6 +69,9 @@ func main() {
 	}
 	s.records, s.rounds = cmp.Or(s.records, records), cmp.Or(s.rounds, rounds)
 	s.groups, s.subjects = strings.Split(*groups, ","), strings.Split(*names, ",")
+	if s.check || s.record {
+		s.subjects = guardSubjects()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := start(ctx, s); err != nil {
@@ -67,13 +87,67 @@ func subjectNames() (names []string) {
 	return names
 }
 
-func start(ctx context.Context, s settings) error {
-	b := &bench{settings: s, out: os.Stdout, built: map[*subject]bool{}}
-	if err := b.open(ctx); err != nil {
-		return errors.Join(err, b.close())
+func newBench(s settings, out io.Writer) *bench {
+	return &bench{
+		settings: s, out: out, built: map[*subject]string{}, filled: map[string]bool{},
+		runs: map[string][]result{}, delays: map[string][]delay{},
 	}
-	_, err := b.run(ctx, plan(s.groups, func(s *subject) bool { return b.built[s] }))
-	return errors.Join(err, b.close())
+}
+
+func start(ctx context.Context, s settings) (err error) {
+	for _, g := range s.groups {
+		if !slices.Contains(groupNames, g) {
+			return fmt.Errorf("%q is no group: want some of %s", g, strings.Join(groupNames, ","))
+		}
+	}
+	b := newBench(s, os.Stdout)
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.open(ctx); err != nil {
+		return err
+	}
+	switch {
+	case s.check:
+		return b.check(ctx, s.ratios)
+	case s.record:
+		return b.recordRatios(ctx, s.ratios)
+	}
+	all, err := b.runAll(ctx)
+	if err != nil {
+		return err
+	}
+	return b.write(ctx, all)
+}
+
+// write puts the results where the settings say.
+func (b *bench) write(ctx context.Context, all []series) error {
+	r := &report{
+		machine: thisMachine(ctx), broker: b.broker.version, skipped: b.skipped, rounds: b.rounds,
+		series: all, results: b.runs, latency: b.latencyCells(), delays: b.delays,
+	}
+	for _, s := range subjects {
+		if said, ok := b.built[s]; ok {
+			r.versions = append(r.versions, s.name+": "+versionOf(b.binary(s), said))
+		}
+	}
+	if b.results == "" {
+		_, err := fmt.Fprintf(b.out, "\n%s", r.markdown())
+		return err
+	}
+	if panels := panelsOf(all, b.runs); len(panels) > 0 {
+		// One name, whatever the case of the text's: RESULTS.md has results.svg.
+		r.plot = filepath.Join(filepath.Dir(b.results), strings.ToLower(strings.TrimSuffix(filepath.Base(b.results), ".md"))+".svg")
+		if err := os.WriteFile(r.plot, []byte(svg(panels)), 0o644); err != nil {
+			return fmt.Errorf("write plot: %w", err)
+		}
+	}
+	if err := os.WriteFile(b.results, []byte(r.markdown()), 0o644); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	table := r.readmeTable()
+	if b.readme == "" || table == "" {
+		return nil
+	}
+	return updateReadme(b.readme, table)
 }
 
 // open builds the subjects, unpacks the geo database, which all of them read, and starts the broker.
@@ -86,7 +160,7 @@ func (b *bench) open(ctx context.Context) (err error) {
 		if s == nil {
 			return fmt.Errorf("%q is no subject: want some of %s", name, strings.Join(subjectNames(), ","))
 		}
-		err := s.build(ctx, b.binary(s))
+		said, err := s.build(ctx, b.binary(s))
 		switch {
 		case errors.Is(err, errSkipped):
 			b.skipped = append(b.skipped, fmt.Sprintf("%s: %v", s.name, err))
@@ -94,7 +168,7 @@ func (b *bench) open(ctx context.Context) (err error) {
 		case err != nil:
 			return err
 		default:
-			b.built[s] = true
+			b.built[s] = said
 		}
 	}
 	if err := b.unpackGeo(); err != nil {
@@ -139,29 +213,51 @@ func (b *bench) unpackGeo() error {
 	return nil
 }
 
-// run measures every cell of the series in every round.
-func (b *bench) run(ctx context.Context, all []series) (map[string][]result, error) {
+// run measures every cell of the series in every round, and adds to the results.
+func (b *bench) run(ctx context.Context, all []series) error {
 	list := cells(all)
-	filled := map[string]bool{}
 	for _, c := range list {
-		if w := &c.workload; !filled[w.name] {
-			filled[w.name] = true
+		if w := &c.workload; !b.filled[w.name] {
+			b.filled[w.name] = true
 			fmt.Fprintf(b.out, "filling %s with %d records\n", w.name, w.records(b.records))
 			if err := w.fill(ctx, b.broker, b.records); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	results := map[string][]result{}
-	for round := range b.rounds {
-		for _, c := range rotated(list, round) {
-			r, err := b.measure(ctx, &c, round)
+	for range b.rounds {
+		b.round++
+		for _, c := range rotated(list, b.round) {
+			r, err := b.measure(ctx, &c, b.round)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.key(), err)
+				return fmt.Errorf("%s: %w", c.key(), err)
 			}
-			fmt.Fprintf(b.out, "%d  %-45s %s\n", round+1, c.key(), r)
-			results[c.key()] = append(results[c.key()], r)
+			fmt.Fprintf(b.out, "%d  %-45s %s\n", b.round, c.key(), r)
+			b.runs[c.key()] = append(b.runs[c.key()], r)
 		}
 	}
-	return results, nil
+	return nil
+}
+
+func (b *bench) has(s *subject) bool { _, ok := b.built[s]; return ok }
+
+// runAll measures what the groups say.
+func (b *bench) runAll(ctx context.Context) ([]series, error) {
+	all := plan(b.groups, b.has)
+	if err := b.run(ctx, all); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(b.groups, latencyGroup) {
+		return all, nil
+	}
+	var missing series
+	for _, c := range b.latencyCells() {
+		if len(b.runs[c.key()]) == 0 {
+			missing.points = append(missing.points, point{c.subject.name, c})
+		}
+	}
+	if err := b.run(ctx, []series{missing}); err != nil {
+		return nil, err
+	}
+	return all, b.runLatencies(ctx)
 }

@@ -49,9 +49,9 @@ func threeHomes(s signals) routing {
 	}
 }
 
-// spread deals the countries of the traffic, and a few more, out to so many jurisdictions, and those to so many
+// dealt deals the countries of the traffic, and a few more, out to so many jurisdictions, and those to so many
 // sinks.
-func spread(jurisdictions, sinks int) routing {
+func dealt(jurisdictions, sinks int) routing {
 	r := routing{name: fmt.Sprintf("%d jurisdictions, %d sinks", jurisdictions, sinks), signals: jsonAndIP}
 	for i := range jurisdictions {
 		r.homes = append(r.homes, home{name: fmt.Sprintf("J%02d", i), sink: i % sinks})

@@ -15,8 +15,9 @@ import (
 // subject is a program that routes a source topic.
 type subject struct {
 	name string
-	// build makes the program. The error is errSkipped where this machine cannot.
-	build func(ctx context.Context, out string) error
+	// build makes the program and gives the last line that this printed. The error is errSkipped where this
+	// machine cannot.
+	build func(ctx context.Context, out string) (said string, err error)
 	// command makes the process that routes up to the end that the topic has now, or so many records as the run says.
 	command func(binary string, r *run) (*exec.Cmd, error)
 	routes  bool // it takes routings; the others decide what threeHomes(jsonAndIP) does, or nothing
@@ -57,12 +58,12 @@ func findSubject(name string) *subject {
 // theDemarc is the subject whose variants are measured.
 var theDemarc = findSubject("demarc")
 
-func goBuild(pkg string) func(context.Context, string) error {
-	return func(ctx context.Context, out string) error {
+func goBuild(pkg string) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, out string) (string, error) {
 		if text, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", out, pkg).CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+			return "", fmt.Errorf("build %s: %w\n%s", pkg, err, text)
 		}
-		return nil
+		return "", nil
 	}
 }
 
@@ -114,16 +115,16 @@ const peerMissing = 3
 func peer(name string) *subject {
 	return &subject{
 		name: name,
-		build: func(ctx context.Context, out string) error {
+		build: func(ctx context.Context, out string) (string, error) {
 			text, err := exec.CommandContext(ctx, "bash", filepath.Join("bench/peers", name, "build.sh"), out).CombinedOutput()
 			failed, ended := errors.AsType[*exec.ExitError](err)
 			switch {
 			case err == nil:
-				return nil
+				return lastLine(text), nil
 			case ended && failed.ExitCode() == peerMissing:
-				return fmt.Errorf("%w: %s", errSkipped, lastLine(text))
+				return "", fmt.Errorf("%w: %s", errSkipped, lastLine(text))
 			}
-			return fmt.Errorf("build peer %s: %w\n%s", name, err, text)
+			return "", fmt.Errorf("build peer %s: %w\n%s", name, err, text)
 		},
 		command: func(binary string, r *run) (*exec.Cmd, error) { return exec.Command(binary, peerArgs(r)...), nil },
 	}
