@@ -23,8 +23,11 @@ type sample struct {
 // curve is a run's samples in the order of time.
 type curve []sample
 
-// when gives time and processor time at which so many records had arrived, on the line between two samples.
-func (c curve) when(records float64) (at, used float64, ok bool) {
+// moment is a sample in floating point, so that it can lie between two.
+type moment struct{ at, used, records float64 }
+
+// when is the moment at which so many records had arrived, on the line between two samples.
+func (c curve) when(records float64) (moment, bool) {
 	for i := 1; i < len(c); i++ {
 		a, b := c[i-1], c[i]
 		if float64(b.records) < records || a.records == b.records {
@@ -32,31 +35,42 @@ func (c curve) when(records float64) (at, used float64, ok bool) {
 		}
 		part := (records - float64(a.records)) / float64(b.records-a.records)
 		between := func(x, y time.Duration) float64 { return x.Seconds() + part*(y-x).Seconds() }
-		return between(a.at, b.at), between(a.used, b.used), true
+		return moment{between(a.at, b.at), between(a.used, b.used), records}, true
 	}
-	return 0, 0, false
+	return moment{}, false
 }
 
-// leastSamples is how many samples have to lie within the steady state: with fewer a pause of the sampling process
-// would be taken for speed or slowness of the subject.
-const leastSamples = 2
-
-// steady is the processor time per record in microseconds, and the records per second, of the steady state.
+// steady is the processor time per record in microseconds, and the records per second, of the steady state: the
+// slopes of the lines through its samples. Records arrive at the sinks in bursts while time goes evenly, so that
+// records are fitted over time and processor time, not the reverse, which would flatten the line.
 func (c curve) steady(total int64) (cost, rate float64, err error) {
-	from, to := steadyFrom*float64(total), steadyTo*float64(total)
-	inside := 0
+	first, begun := c.when(steadyFrom * float64(total))
+	last, ended := c.when(steadyTo * float64(total))
+	if !begun || !ended || last.used <= first.used {
+		return 0, 0, fmt.Errorf("find the steady state: %d samples do not show it; measure more records", len(c))
+	}
+	inside := []moment{first}
 	for _, s := range c {
-		if float64(s.records) >= from && float64(s.records) <= to {
-			inside++
+		if n := float64(s.records); n > first.records && n < last.records {
+			inside = append(inside, moment{s.at.Seconds(), s.used.Seconds(), n})
 		}
 	}
-	if inside < leastSamples {
-		return 0, 0, fmt.Errorf("find the steady state: only %d samples are within it; measure more records", inside)
+	inside = append(inside, last)
+	records := func(m moment) float64 { return m.records }
+	cost = 1e6 / slope(inside, func(m moment) float64 { return m.used }, records)
+	return cost, slope(inside, func(m moment) float64 { return m.at }, records), nil
+}
+
+// slope is that of the line through the points (x, y) with the least squares in y.
+func slope(list []moment, x, y func(moment) float64) float64 {
+	var meanX, meanY, over, under float64
+	for _, m := range list {
+		meanX += x(m) / float64(len(list))
+		meanY += y(m) / float64(len(list))
 	}
-	at0, used0, ok0 := c.when(from)
-	at1, used1, ok1 := c.when(to)
-	if !ok0 || !ok1 || at1 <= at0 {
-		return 0, 0, fmt.Errorf("find the steady state: the samples end before %.0f records", to)
+	for _, m := range list {
+		over += (x(m) - meanX) * (y(m) - meanY)
+		under += (x(m) - meanX) * (x(m) - meanX)
 	}
-	return (used1 - used0) / (to - from) * 1e6, (to - from) / (at1 - at0), nil
+	return over / under
 }

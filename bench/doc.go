@@ -11,7 +11,7 @@
 //	go run ./bench -check                     only: has demarc become slower, compared with a floor in the same run?
 //
 // All subjects are measured from outside and alike. What a process has used is read from its processor-time clock,
-// how far it has come from the end offsets of its sinks, both many times a second; what a record costs in the
-// steady state is the processor time between the moments at which 20 % and 90 % of the records are at their sinks.
-// Start-up, and work that is under way at either moment, are so not part of it.
+// how far it has come from the end offsets of its sinks, both many times a second. What a record costs in the
+// steady state is the slope between the moments at which 20 % and 90 % of the records are at their sinks: start-up
+// is no part of it, nor is work that is under way at either moment.
 package main

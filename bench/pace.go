@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/demarc/demarc/internal/record"
 	"github.com/demarc/demarc/internal/wire"
 )
 
@@ -81,13 +81,7 @@ func newPace(b *broker, transport *kafka.Transport, leader int32, w workload, in
 			builder.Reset()
 			for n := range int64(w.batch) {
 				r, _ := w.traffic.Record(partition, i*int64(w.batch)+n)
-				headers := make([]record.Header, len(r.Headers))
-				for i, h := range r.Headers {
-					headers[i] = record.Header{Key: []byte(h.Key), Value: h.Value}
-				}
-				if err := builder.AddWithHeaders(0, tail(r.Key, r.Value), headers); err != nil {
-					return nil, err
-				}
+				builder.Add(0, tail(r))
 			}
 			raw, err := builder.Build(nil, codec, encoder)
 			if err != nil {
@@ -100,17 +94,22 @@ func newPace(b *broker, transport *kafka.Transport, leader int32, w workload, in
 	return p, nil
 }
 
-// tail is a record from its key on, without headers, as a batch holds it.
-func tail(key, value []byte) []byte {
-	var t []byte
-	for _, f := range [][]byte{key, value} {
-		if f == nil {
-			t = binary.AppendVarint(t, -1)
-			continue
-		}
-		t = append(binary.AppendVarint(t, int64(len(f))), f...)
+// tail is a record from its key on, as a batch holds it.
+func tail(r *kgo.Record) []byte {
+	t := appendField(appendField(nil, r.Key), r.Value)
+	t = binary.AppendVarint(t, int64(len(r.Headers)))
+	for _, h := range r.Headers {
+		t = appendField(appendField(t, []byte(h.Key)), h.Value)
 	}
-	return binary.AppendVarint(t, 0)
+	return t
+}
+
+// appendField appends length and bytes; nil is null.
+func appendField(t, f []byte) []byte {
+	if f == nil {
+		return binary.AppendVarint(t, -1)
+	}
+	return append(binary.AppendVarint(t, int64(len(f))), f...)
 }
 
 // Where a batch header of format v2 has the timestamps of its first record and of the latest one.

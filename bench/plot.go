@@ -52,11 +52,12 @@ const (
 const plotStyle = `<style>
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .back { fill: #ffffff } .grid { stroke: #d1d9e0 } .axis { stroke: #59636e }
+.value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-linejoin: round }
 .quiet { fill: #59636e; font-size: 12px } .title { font-weight: 600 }
 .line { fill: none; stroke: #0969da; stroke-width: 2 } .dot { fill: #0969da } .range { stroke: #0969da; stroke-width: 1.5; opacity: .55 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc } .back { fill: #0d1117 } .grid { stroke: #3d444d } .axis { stroke: #9198a1 }
-.quiet { fill: #9198a1 } .line { stroke: #4493f8 } .dot { fill: #4493f8 } .range { stroke: #4493f8 }
+.value { stroke: #0d1117 } .quiet { fill: #9198a1 } .line { stroke: #4493f8 } .dot { fill: #4493f8 } .range { stroke: #4493f8 }
 }
 </style>
 `
@@ -87,7 +88,7 @@ func (p *panel) draw(b *strings.Builder) {
 		most = max(most, c.most)
 	}
 	step := niceStep(most)
-	limit := math.Ceil(most/step*1.08) * step
+	limit := math.Ceil(most/step*1.15) * step
 	y := func(v float64) float64 { return panelHeight - foot - v/limit*(panelHeight-top-foot) }
 	x := func(i int) float64 {
 		return left + (float64(i)+0.5)/float64(len(p.costs))*(panelWidth-left-right)
@@ -107,7 +108,7 @@ func (p *panel) draw(b *strings.Builder) {
 	for i, c := range p.costs {
 		fmt.Fprintf(b, `<line class="range" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><circle class="dot" cx="%.1f" cy="%.1f" r="4"/>`,
 			x(i), x(i), y(c.least), y(c.most), x(i), y(c.median))
-		fmt.Fprintf(b, `<text text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, x(i), y(c.most)-9, figure(c.median))
+		fmt.Fprintf(b, `<text class="value" text-anchor="middle" x="%.1f" y="%.1f">%s</text>`, x(i), y(c.most)-9, figure(c.median))
 		fmt.Fprintf(b, `<text class="quiet" text-anchor="middle" x="%.1f" y="%d">%s</text>`+"\n", x(i), panelHeight-foot+18, html.EscapeString(p.labels[i]))
 	}
 }

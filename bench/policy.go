@@ -52,7 +52,7 @@ func threeHomes(s signals) routing {
 // dealt deals the countries of the traffic, and a few more, out to so many jurisdictions, and those to so many
 // sinks.
 func dealt(jurisdictions, sinks int) routing {
-	r := routing{name: fmt.Sprintf("%d jurisdictions, %d sinks", jurisdictions, sinks), signals: jsonAndIP}
+	r := routing{name: fmt.Sprintf("jurisdictions=%d sinks=%d", jurisdictions, sinks), signals: jsonAndIP}
 	for i := range jurisdictions {
 		r.homes = append(r.homes, home{name: fmt.Sprintf("J%02d", i), sink: i % sinks})
 	}

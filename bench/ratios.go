@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 )
 
@@ -47,7 +48,7 @@ func ratiosOf(results map[string][]result) map[string]float64 {
 		for _, p := range s.points {
 			costs = append(costs, spreadOf(results[p.cell.key()], steadyCost).least)
 		}
-		found[s.title] = costs[1] / costs[0]
+		found[s.title] = math.Round(costs[1]/costs[0]*1000) / 1000
 	}
 	return found
 }

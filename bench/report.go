@@ -143,8 +143,9 @@ const howMeasured = `## How it is measured
   Pure: each batch of one home. franz-go writes the source topics, so no subject reads what its own encoder made.
 - Every subject is one process that reads as a consumer group, produces with acks=all and commits what is acknowledged. Floors decide nothing:
   ` + "`wire floor`" + ` checks each batch's CRC and sends the same bytes on; ` + "`floor`" + ` decompresses, walks over the records and compresses them again.
-- Cost is processor time, user and system, of that process: read from its clock while its sinks' end offsets are read from the broker, and divided
-  between the moments at which 20 % and 90 % of the records are at the sinks. "with start" is the whole process from start to exit.
+- Cost is processor time, user and system, of that process: its clock and its sinks' end offsets are read some
+  hundred times a second, and a line is put through what was read between the moments at which 20 % and 90 % of the records are at the sinks.
+  "with start" is the whole process from start to exit, divided by its records.
 - A run counts only if the sinks then hold as many records as the source, no more and no fewer.
 - Rounds are interleaved and each begins with another cell. "times demarc" compares the least of the runs: noise only ever adds.
 - Latency is from just before the request that appends a batch to the source is sent until a consumer that waits at the sinks has its records.
