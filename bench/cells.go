@@ -60,11 +60,11 @@ func allSeries() []series {
 	}
 	sinks := series{group: "sinks", title: "Sinks", varies: "sinks", note: "demarc, mixed traffic, JSON + IP, 16 jurisdictions dealt out to the sinks, and quarantine."}
 	for _, n := range []int{1, 2, 4, 16} {
-		sinks.points = append(sinks.points, point{fmt.Sprint(n), ofDemarc(mixed.half(), dealt(16, n))})
+		sinks.points = append(sinks.points, point{fmt.Sprint(n), ofDemarc(mixed.part(), dealt(16, n))})
 	}
 	homes := series{group: "jurisdictions", title: "Jurisdictions", varies: "jurisdictions", note: "demarc, mixed traffic, JSON + IP, one sink and quarantine, so that only the decision differs."}
 	for _, n := range []int{1, 8, 64} {
-		homes.points = append(homes.points, point{fmt.Sprint(n), ofDemarc(mixed.half(), dealt(n, 1))})
+		homes.points = append(homes.points, point{fmt.Sprint(n), ofDemarc(mixed.part(), dealt(n, 1))})
 	}
 	partitions := series{
 		group: "partitions", title: "Partitions", varies: "partitions of the source",

@@ -77,11 +77,12 @@ func commit(ctx context.Context) string {
 // clients are the modules by whose version a program in Go is known.
 var clients = []string{"github.com/segmentio/kafka-go", "github.com/twmb/franz-go"}
 
-// versionOf says what a program is built with: for one in Go what is in it, for another what its build said last.
-func versionOf(binary, said string) string {
+// versionOf says what a program is built with: for one in Go what is in it, for one in Java its jars, for another
+// what its build said last.
+func versionOf(ctx context.Context, binary, said string) string {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
-		return said
+		return javaVersion(ctx, binary, said)
 	}
 	parts := []string{info.GoVersion}
 	for _, dep := range info.Deps {
@@ -95,6 +96,23 @@ func versionOf(binary, said string) string {
 		if s.Key == "CGO_ENABLED" && s.Value == "1" {
 			parts = append(parts, "cgo")
 		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// javaVersion looks for the clients among the jars that a peer in Java keeps beside its program.
+func javaVersion(ctx context.Context, binary, otherwise string) string {
+	jars, err := filepath.Glob(binary + ".d/libs/kafka-*.jar")
+	if err != nil || len(jars) == 0 {
+		return otherwise
+	}
+	var parts []string
+	if text, err := exec.CommandContext(ctx, "java", "-version").CombinedOutput(); err == nil {
+		first, _, _ := strings.Cut(string(text), "\n")
+		parts = append(parts, first)
+	}
+	for _, jar := range jars {
+		parts = append(parts, strings.TrimSuffix(filepath.Base(jar), ".jar"))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -51,9 +51,9 @@ type bench struct {
 
 func main() {
 	s := settings{}
-	flag.Int64Var(&s.records, "records", 0, "records of the largest source topics; others have half of it or less (default 1000000)")
+	flag.Int64Var(&s.records, "records", 0, "records of the largest source topics; others have a quarter of it or less (default 2000000)")
 	flag.IntVar(&s.rounds, "rounds", 0, "how often each cell runs (default 5)")
-	quick := flag.Bool("quick", false, "small defaults: 400000 records, 1 round; to see that all works, not to measure")
+	quick := flag.Bool("quick", false, "small defaults: 800000 records, 1 round; to see that all works, not to measure")
 	groups := flag.String("groups", strings.Join(groupNames, ","), "what is measured")
 	names := flag.String("subjects", strings.Join(subjectNames(), ","), "who is compared")
 	flag.StringVar(&s.broker, "broker", "real", "real: Apache Kafka; embedded: a small broker in this process, which needs Go alone")
@@ -63,9 +63,12 @@ func main() {
 	flag.BoolVar(&s.check, "check", false, "only compare demarc / floor with the recorded ratios; exit 1 if demarc has become slower")
 	flag.BoolVar(&s.record, "record", false, "only measure and record these ratios")
 	flag.Parse()
-	records, rounds := int64(1_000_000), 5
+	records, rounds := int64(2_000_000), 5
 	if *quick {
-		records, rounds = 400_000, 1
+		records, rounds = 800_000, 1
+	}
+	if s.check || s.record {
+		records, rounds = 1_000_000, 3
 	}
 	s.records, s.rounds = cmp.Or(s.records, records), cmp.Or(s.rounds, rounds)
 	s.groups, s.subjects = strings.Split(*groups, ","), strings.Split(*names, ",")
@@ -126,7 +129,7 @@ func (b *bench) write(ctx context.Context, all []series) error {
 	}
 	for _, s := range subjects {
 		if said, ok := b.built[s]; ok {
-			r.versions = append(r.versions, s.name+": "+versionOf(b.binary(s), said))
+			r.versions = append(r.versions, s.name+": "+versionOf(ctx, b.binary(s), said))
 		}
 	}
 	if b.results == "" {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -111,7 +112,8 @@ func floor(args ...string) func(string, *run) (*exec.Cmd, error) {
 const peerMissing = 3
 
 // peer is a subject in a folder of bench/peers. Its build.sh makes a program, or a script that ends in exec: what
-// is measured is the process that is started, not those that it starts.
+// is measured is the process that is started, not those that it starts. A peer whose latency is measured takes
+// -records too.
 func peer(name string) *subject {
 	return &subject{
 		name: name,
@@ -130,7 +132,10 @@ func peer(name string) *subject {
 	}
 }
 
+// colours are what some programs write to a terminal that is none.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
 func lastLine(text []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	lines := strings.Split(strings.TrimSpace(colours.ReplaceAllString(string(text), "")), "\n")
 	return lines[len(lines)-1]
 }
