@@ -33,7 +33,7 @@ const (
 	// latencyLoad is the share of its own throughput that a subject gets.
 	latencyLoad = 0.5
 	// A run appends for latencyTime, of which the first part is for the subject to start and to warm up.
-	latencyTime = 20 * time.Second
+	latencyTime = 15 * time.Second
 	warmupShare = 0.4
 	// latencyRounds bounds the rounds of latencies, which take as long for a quick subject as for a slow one.
 	latencyRounds = 3

@@ -51,7 +51,7 @@ type bench struct {
 
 func main() {
 	s := settings{}
-	flag.Int64Var(&s.records, "records", 0, "records of the largest source topics; others have a quarter of it or less (default 2000000)")
+	flag.Int64Var(&s.records, "records", 0, "records of the largest source topics; those of variants have half of it or less (default 1200000)")
 	flag.IntVar(&s.rounds, "rounds", 0, "how often each cell runs (default 5)")
 	quick := flag.Bool("quick", false, "small defaults: 800000 records, 1 round; to see that all works, not to measure")
 	groups := flag.String("groups", strings.Join(groupNames, ","), "what is measured")
@@ -63,12 +63,12 @@ func main() {
 	flag.BoolVar(&s.check, "check", false, "only compare demarc / floor with the recorded ratios; exit 1 if demarc has become slower")
 	flag.BoolVar(&s.record, "record", false, "only measure and record these ratios")
 	flag.Parse()
-	records, rounds := int64(2_000_000), 5
+	records, rounds := int64(1_200_000), 5
 	if *quick {
 		records, rounds = 800_000, 1
 	}
 	if s.check || s.record {
-		records, rounds = 1_000_000, 3
+		rounds = 3
 	}
 	s.records, s.rounds = cmp.Or(s.records, records), cmp.Or(s.rounds, rounds)
 	s.groups, s.subjects = strings.Split(*groups, ","), strings.Split(*names, ",")
@@ -103,6 +103,13 @@ func start(ctx context.Context, s settings) (err error) {
 			return fmt.Errorf("%q is no group: want some of %s", g, strings.Join(groupNames, ","))
 		}
 	}
+	var recorded ratios
+	if s.check {
+		if recorded, err = readRatios(s.ratios); err != nil {
+			return err
+		}
+		s.records, s.broker = recorded.Records, recorded.Broker
+	}
 	b := newBench(s, os.Stdout)
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.open(ctx); err != nil {
@@ -110,7 +117,7 @@ func start(ctx context.Context, s settings) (err error) {
 	}
 	switch {
 	case s.check:
-		return b.check(ctx, s.ratios)
+		return b.checkRatios(ctx, recorded)
 	case s.record:
 		return b.recordRatios(ctx, s.ratios)
 	}

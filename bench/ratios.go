@@ -15,6 +15,8 @@ import (
 // side by side, so that a slow machine slows both.
 type ratios struct {
 	Ratios  map[string]float64 `json:"ratios"`
+	Records int64              `json:"records"` // in a topic; the guard takes as many
+	Broker  string             `json:"broker"`  // the same one
 	Machine string             `json:"machine"`
 	Commit  string             `json:"commit"`
 	Command string             `json:"command"`
@@ -69,16 +71,19 @@ func compareRatios(recorded, found map[string]float64) error {
 	return errors.Join(faults...)
 }
 
-// check measures the ratios and compares them with those in file, again and again while they are too large.
-func (b *bench) check(ctx context.Context, file string) error {
+func readRatios(file string) (r ratios, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("read recorded ratios: %w; record them with -record", err)
+		return r, fmt.Errorf("read recorded ratios: %w; record them with -record", err)
 	}
-	var recorded ratios
-	if err := json.Unmarshal(text, &recorded); err != nil {
-		return fmt.Errorf("read recorded ratios: %s: %w", file, err)
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("read recorded ratios: %s: %w", file, err)
 	}
+	return r, compareRatios(r.Ratios, r.Ratios)
+}
+
+// checkRatios measures the ratios and compares them with the recorded ones, again and again while they are too large.
+func (b *bench) checkRatios(ctx context.Context, recorded ratios) error {
 	return b.guard(func() (map[string]float64, error) { return b.measureRatios(ctx) }, recorded.Ratios)
 }
 
@@ -107,7 +112,7 @@ func (b *bench) recordRatios(ctx context.Context, file string) error {
 		return err
 	}
 	m := thisMachine(ctx)
-	text, err := json.MarshalIndent(ratios{Ratios: found, Machine: m.String(), Commit: m.commit, Command: m.command}, "", "  ")
+	text, err := json.MarshalIndent(ratios{Ratios: found, Records: b.records, Broker: b.settings.broker, Machine: m.String(), Commit: m.commit, Command: m.command}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("record ratios: %w", err)
 	}

@@ -3,11 +3,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -77,15 +77,22 @@ func TestGuardRepeatsBeforeItFails(t *testing.T) {
 }
 
 func TestRecordedRatiosAreThere(t *testing.T) {
-	text, err := os.ReadFile("ratios.json")
-	if err != nil {
-		t.Fatal(err)
+	recorded, err := readRatios("ratios.json")
+	if err != nil || recorded.Records <= 0 || recorded.Broker == "" {
+		t.Errorf("%+v, %v", recorded, err)
 	}
-	var recorded ratios
-	if err := json.Unmarshal(text, &recorded); err != nil {
-		t.Fatal(err)
-	}
-	if err := compareRatios(recorded.Ratios, recorded.Ratios); err != nil {
-		t.Error(err)
+}
+
+func TestRatiosThatCannotBeRead(t *testing.T) {
+	for name, text := range map[string]string{"none.json": "", "text.json": "no", "part.json": `{"ratios": {"mixed": 1}}`} {
+		file := filepath.Join(t.TempDir(), name)
+		if text != "" {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r, err := readRatios(file); err == nil {
+			t.Errorf("%s: %+v", name, r)
+		}
 	}
 }

@@ -144,7 +144,7 @@ const howMeasured = `## How it is measured
 - Every subject is one process that reads as a consumer group, produces with acks=all and commits what is acknowledged. Floors decide nothing:
   ` + "`wire floor`" + ` checks each batch's CRC and sends the same bytes on; ` + "`floor`" + ` decompresses, walks over the records and compresses them again.
 - Cost is processor time, user and system, of that process: its clock and its sinks' end offsets are read some
-  hundred times a second, and a line is put through what was read between the moments at which 20 % and 90 % of the records are at the sinks.
+  hundred times a second, and a line is put through what was read between the moments at which 40 % and 90 % of the records are at the sinks.
   "with start" is the whole process from start to exit, divided by its records.
 - A run counts only if the sinks then hold as many records as the source, no more and no fewer.
 - Rounds are interleaved and each begins with another cell. "times demarc" compares the least of the runs: noise only ever adds.
@@ -157,7 +157,7 @@ const notShown = `## What this does not show
 - More than one machine: broker, subject and measurement share its cores. Throughput is what was left for the subject; costs are not touched by that,
   beyond caches.
 - Networks, TLS, replication, disks that are slow: one broker on the loopback address, one replica.
-- A JVM that has run for hours: at 20 % of the records its compilers are still at work.
+- A JVM that has run for hours: at 40 % of the records its compilers may still be at work.
 - What the comparison leaves out of the peers: pins, quarantine with reasons, accounts that must balance, checks of hostile input. They do less.
 - Latency of peers that were tuned for it. All are tuned for throughput, with the batches that this takes.
   Batches come in hundreds a second, so that p99.9 rests on few of them.

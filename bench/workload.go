@@ -39,26 +39,26 @@ var (
 
 // inCodec is a workload in another codec.
 func (w workload) inCodec(codec string) workload {
-	w.name, w.codec, w.share = w.name+"-"+codec, codec, 4
+	w.name, w.codec, w.share = w.name+"-"+codec, codec, 2
 	return w
 }
 
-// part is a workload in a topic of a quarter of the length.
-func (w workload) part() workload {
-	w.name, w.share = w.name+"-part", 4
+// half is a workload in a topic of half the length.
+func (w workload) half() workload {
+	w.name, w.share = w.name+"-half", 2
 	return w
 }
 
 // inPartitions is mixed traffic in batches of 100: with the usual ones 1,000 partitions would hold a batch each.
 func inPartitions(n int32) workload {
-	return workload{fmt.Sprintf("partitions-%d", n), mixedTraffic, n, 100, "zstd", 4}
+	return workload{fmt.Sprintf("partitions-%d", n), mixedTraffic, n, 100, "zstd", 2}
 }
 
 // ofSize is traffic with records of about so many bytes, in batches that brokers take as they are configured.
 func ofSize(bytes int) workload {
 	traffic := cleanTraffic
 	traffic.Size = bytes
-	return workload{fmt.Sprintf("size-%d", bytes), traffic, 4, min(batchRecords, 800_000/bytes), "zstd", max(4, int64(bytes)/500)}
+	return workload{fmt.Sprintf("size-%d", bytes), traffic, 4, min(batchRecords, 800_000/bytes), "zstd", max(2, int64(bytes)/1000)}
 }
 
 // records is how many records the topic holds in a run of so many: whole batches, the same in each partition.
