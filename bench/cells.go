@@ -46,7 +46,7 @@ func allSeries() []series {
 	for _, w := range []workload{mixed, pure} {
 		s := series{group: "signals", title: "Signals, " + w.name, varies: "signal", note: "demarc, zstd, three sinks and quarantine."}
 		for _, kind := range []signals{headerSignal, jsonSignal, jsonAndIP} {
-			s.points = append(s.points, point{string(kind), ofDemarc(w.half(), threeHomes(kind))})
+			s.points = append(s.points, point{string(kind), ofDemarc(w, threeHomes(kind))})
 		}
 		all = append(all, s)
 	}
@@ -55,16 +55,16 @@ func allSeries() []series {
 		for _, codec := range []string{"none", "gzip", "snappy", "lz4"} {
 			s.points = append(s.points, point{codec, ofDemarc(w.inCodec(codec), usual)})
 		}
-		s.points = append(s.points, point{"zstd", ofDemarc(w.half(), usual)})
+		s.points = append(s.points, point{"zstd", ofDemarc(w, usual)})
 		all = append(all, s)
 	}
 	sinks := series{group: "sinks", title: "Sinks", varies: "sinks", note: "demarc, mixed traffic, JSON + IP, 16 jurisdictions dealt out to the sinks, and quarantine."}
 	for _, n := range []int{1, 2, 4, 16} {
-		sinks.points = append(sinks.points, point{fmt.Sprint(n), ofDemarc(mixed.half(), dealt(16, n))})
+		sinks.points = append(sinks.points, point{fmt.Sprint(n), ofDemarc(mixed, dealt(16, n))})
 	}
 	homes := series{group: "jurisdictions", title: "Jurisdictions", varies: "jurisdictions", note: "demarc, mixed traffic, JSON + IP, one sink and quarantine, so that only the decision differs."}
 	for _, n := range []int{1, 8, 64} {
-		homes.points = append(homes.points, point{fmt.Sprint(n), ofDemarc(mixed.half(), dealt(n, 1))})
+		homes.points = append(homes.points, point{fmt.Sprint(n), ofDemarc(mixed, dealt(n, 1))})
 	}
 	partitions := series{
 		group: "partitions", title: "Partitions", varies: "partitions of the source",

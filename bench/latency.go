@@ -36,7 +36,7 @@ const (
 	latencyTime = 15 * time.Second
 	warmupShare = 0.4
 	// latencyRounds bounds the rounds of latencies, which take as long for a quick subject as for a slow one.
-	latencyRounds = 3
+	latencyRounds = 2
 	// arrivalLimit is how long the last records may take.
 	arrivalLimit = time.Minute
 )

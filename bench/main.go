@@ -51,7 +51,7 @@ type bench struct {
 
 func main() {
 	s := settings{}
-	flag.Int64Var(&s.records, "records", 0, "records of the largest source topics; those of variants have half of it or less (default 1200000)")
+	flag.Int64Var(&s.records, "records", 0, "records of a source topic, more where they are small and fewer where they are large (default 1200000)")
 	flag.IntVar(&s.rounds, "rounds", 0, "how often each cell runs (default 5)")
 	quick := flag.Bool("quick", false, "small defaults: 800000 records, 1 round; to see that all works, not to measure")
 	groups := flag.String("groups", strings.Join(groupNames, ","), "what is measured")

@@ -145,7 +145,8 @@ const howMeasured = `## How it is measured
   ` + "`wire floor`" + ` checks each batch's CRC and sends the same bytes on; ` + "`floor`" + ` decompresses, walks over the records and compresses them again.
 - Cost is processor time, user and system, of that process: its clock and its sinks' end offsets are read some
   hundred times a second, and a line is put through what was read between the moments at which 40 % and 90 % of the records are at the sinks.
-  "with start" is the whole process from start to exit, divided by its records.
+  "with start" is the whole process from start to exit, divided by its records. Where it is very much more, the topic was short beside what
+  the subject has in flight, and the cost is too low: measure more records.
 - A run counts only if the sinks then hold as many records as the source, no more and no fewer.
 - Rounds are interleaved and each begins with another cell. "times demarc" compares the least of the runs: noise only ever adds.
 - Latency is from just before the request that appends a batch to the source is sent until a consumer that waits at the sinks has its records.

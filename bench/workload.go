@@ -18,7 +18,7 @@ type workload struct {
 	partitions int32
 	batch      int // records of a batch
 	codec      string
-	share      int64 // it holds one part in so many of the run's records
+	part       float64 // of the run's records that it holds
 }
 
 // batchRecords is how many records a batch usually holds.
@@ -39,32 +39,28 @@ var (
 
 // inCodec is a workload in another codec.
 func (w workload) inCodec(codec string) workload {
-	w.name, w.codec, w.share = w.name+"-"+codec, codec, 2
-	return w
-}
-
-// half is a workload in a topic of half the length.
-func (w workload) half() workload {
-	w.name, w.share = w.name+"-half", 2
+	w.name, w.codec = w.name+"-"+codec, codec
 	return w
 }
 
 // inPartitions is mixed traffic in batches of 100: with the usual ones 1,000 partitions would hold a batch each.
 func inPartitions(n int32) workload {
-	return workload{fmt.Sprintf("partitions-%d", n), mixedTraffic, n, 100, "zstd", 2}
+	return workload{fmt.Sprintf("partitions-%d", n), mixedTraffic, n, 100, "zstd", 1}
 }
 
-// ofSize is traffic with records of about so many bytes, in batches that brokers take as they are configured.
+// ofSize is traffic with records of about so many bytes, in batches that brokers take as they are configured. What a
+// subject may have in flight is counted in bytes, and the topic has to be much longer than that.
 func ofSize(bytes int) workload {
 	traffic := cleanTraffic
 	traffic.Size = bytes
-	return workload{fmt.Sprintf("size-%d", bytes), traffic, 4, min(batchRecords, 800_000/bytes), "zstd", max(2, int64(bytes)/1000)}
+	part := min(4, max(0.1, 760/float64(bytes)))
+	return workload{fmt.Sprintf("size-%d", bytes), traffic, 4, min(batchRecords, 800_000/bytes), "zstd", part}
 }
 
 // records is how many records the topic holds in a run of so many: whole batches, the same in each partition.
 func (w *workload) records(run int64) int64 {
 	unit := int64(w.partitions) * int64(w.batch)
-	return max(run/w.share/unit, 1) * unit
+	return max(int64(float64(run)*w.part)/unit, 1) * unit
 }
 
 // maxSinkPartitions bounds the partitions of the sink topics, of which a run has up to seventeen.
