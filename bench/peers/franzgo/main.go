@@ -26,9 +26,10 @@ func main() {
 	group := flag.String("group", "", "consumer group")
 	sinks := flag.String("sinks", "", "prefix of the sink topics")
 	geo := flag.String("geo", "", "geo database")
+	records := flag.Int64("records", 0, "stop after so many; default: those that are there at the start")
 	flag.Parse()
 	debug.SetGCPercent(400)
-	if err := run(*broker, *topic, *group, *sinks, *geo); err != nil {
+	if err := run(*broker, *topic, *group, *sinks, *geo, *records); err != nil {
 		log.Fatal(err)
 	}
 	var m runtime.MemStats
@@ -42,7 +43,7 @@ const (
 	inFlight = 4
 )
 
-func run(broker, topic, group, sinks, geo string) error {
+func run(broker, topic, group, sinks, geo string, todo int64) error {
 	ctx := context.Background()
 	db, err := maxminddb.Open(geo)
 	if err != nil {
@@ -61,9 +62,10 @@ func run(broker, topic, group, sinks, geo string) error {
 		return err
 	}
 	defer client.Close()
-	todo, err := available(ctx, client, topic)
-	if err != nil {
-		return err
+	if todo == 0 {
+		if todo, err = available(ctx, client, topic); err != nil {
+			return err
+		}
 	}
 	s := steady{total: todo}
 	sent, done := make(chan *poll, inFlight), make(chan struct{})

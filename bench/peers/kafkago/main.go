@@ -28,9 +28,10 @@ func main() {
 	group := flag.String("group", "", "consumer group")
 	sinks := flag.String("sinks", "", "prefix of the sink topics")
 	geo := flag.String("geo", "", "geo database")
+	records := flag.Int64("records", 0, "stop after so many; default: those that are there at the start")
 	defaults := flag.Bool("defaults", false, "leave compression level, batch and fetch sizes at the library's defaults")
 	flag.Parse()
-	if err := run(*broker, *topic, *group, *sinks, *geo, *defaults); err != nil {
+	if err := run(*broker, *topic, *group, *sinks, *geo, *records, *defaults); err != nil {
 		log.Fatal(err)
 	}
 	var m runtime.MemStats
@@ -41,15 +42,16 @@ func main() {
 // chunk is how many records are written by one call.
 const chunk = 8000
 
-func run(broker, topic, group, sinks, geo string, defaults bool) error {
+func run(broker, topic, group, sinks, geo string, todo int64, defaults bool) error {
 	ctx := context.Background()
 	db, err := maxminddb.Open(geo)
 	if err != nil {
 		return err
 	}
-	todo, err := available(ctx, broker, topic)
-	if err != nil {
-		return err
+	if todo == 0 {
+		if todo, err = available(ctx, broker, topic); err != nil {
+			return err
+		}
 	}
 	reading := kafka.ReaderConfig{
 		Brokers: []string{broker}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset, CommitInterval: time.Second,
