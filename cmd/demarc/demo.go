@@ -3,18 +3,22 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"k8s.io/klog/v2"
 
 	"github.com/demarc/demarc/classifier"
 	"github.com/demarc/demarc/internal/devbroker"
 	"github.com/demarc/demarc/ledger/share"
+	"github.com/demarc/demarc/ledger/writer"
 	"github.com/demarc/demarc/sinks"
 )
 
@@ -24,7 +28,7 @@ type demoCmd struct {
 }
 
 func (demoCmd) Help() string {
-	return `Starts four embedded Kafka clusters on the loopback address (a source and one each in the US, the EU and Singapore), writes generated events with real address prefixes and a share of hostile ones, routes them with the real router, and reads all sinks back, the topics with another Kafka client, to check every single record.
+	return `Starts four embedded Kafka clusters on the loopback address (a source and one each in the US, the EU and Singapore), writes generated events with real address prefixes and a share of hostile ones, routes them with the real router, and reads all sinks back, the topics with another Kafka client, to check every single record. Then it judges a claim on the ledger that the router kept, changes one byte in a copy of that ledger and shows what verify says.
 
 Example:
 
@@ -50,12 +54,15 @@ type demo struct {
 	load               devbroker.Load
 	policy             *classifier.Policy
 	service            *service
-	counts             tally // the router's own
+	counts             tally       // the router's own
+	ledger             *writer.Log // nil before it is made and after it is closed
+	vkey               string      // the ledger's
+	ledgerSize         uint64      // entries, once it is closed
 	screen             *terminal
 	out                io.Writer
 }
 
-func (cmd demoCmd) Run(s *streams) error {
+func (cmd demoCmd) Run(s *streams) (err error) {
 	if cmd.Records < 1 {
 		return usageError(fmt.Errorf("--records=%d: want at least 1", cmd.Records))
 	}
@@ -69,12 +76,17 @@ func (cmd demoCmd) Run(s *streams) error {
 		return err
 	}
 	defer d.stopClusters()
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	defer func() { err = errors.Join(err, closeFolder(d.ledger)) }()
 	for _, step := range []func(context.Context) error{
 		d.startClusters,
 		func(ctx context.Context) error { return d.fill(ctx, cmd.Records) },
 		d.loadPolicy,
+		d.makeLedger,
 		d.route,
 		d.judge,
+		d.claim,
+		d.tamper,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -169,7 +181,7 @@ func (d *demo) route(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.service, err = newService(d.policy, c, true, nil, newLogger(d.screen, &c.settings))
+	d.service, err = newService(d.policy, c, true, d.ledger, newLogger(d.screen, &c.settings))
 	if err != nil {
 		return err
 	}
@@ -281,6 +293,9 @@ func (d *demo) nextCommands(program string) error {
     %[2]s test %[1]s/policy.yaml %[1]s/cases.yaml
     echo '{"user":{"verified_region":"DE"}}' | %[2]s explain %[1]s/policy.yaml
     %[2]s cat %[1]s/us-quarantine | head -n 1
-`, d.dir, program)
+    %[2]s verify %[1]s/ledger --key %[3]s
+    %[2]s claim %[1]s/ledger %[1]s/claim.yaml --key %[3]s
+    %[2]s report %[1]s/ledger --key %[3]s
+`, d.dir, program, d.vkey)
 	return err
 }
