@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/yaml"
 )
 
 // Case is a record and what a policy is expected to say of it, as `demarc test` reads it.
@@ -37,23 +38,23 @@ const (
 // LoadCases reads a cases file. file is the name that faults and failures carry. It returns all faults at once, in
 // the order in which they stand in the text; there are no cases if there is one.
 func LoadCases(file string, text []byte) ([]Case, []Fault) {
-	l := &casesLoader{yamlReader{
-		file: file, what: "cases file", needs: "cases", maxBytes: maxCasesBytes, maxKeys: maxCasesKeys, longText: true,
+	l := &casesLoader{yaml.Reader{
+		File: file, What: "cases file", Needs: "cases", MaxBytes: maxCasesBytes, MaxKeys: maxCasesKeys, LongText: true,
 	}}
 	var cases []Case
-	if root, ok := l.parse(text); ok {
+	if root, ok := l.Parse(text); ok {
 		cases = l.read(root)
 	}
-	if len(l.faults) > 0 {
-		return nil, l.sorted()
+	if found := l.Faults(); len(found) > 0 {
+		return nil, faults(found, false)
 	}
 	return cases, nil
 }
 
-type casesLoader struct{ yamlReader }
+type casesLoader struct{ yaml.Reader }
 
-func (l *casesLoader) read(root node) []Case {
-	top, ok := l.fields(root, "cases file", "cases")
+func (l *casesLoader) read(root yaml.Node) []Case {
+	top, ok := l.Fields(root, "cases file", "cases")
 	if !ok {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (l *casesLoader) read(root node) []Case {
 	if !ok {
 		return nil // the file holds an unknown key only
 	}
-	items, _ := l.list(m.value, "cases")
+	items, _ := l.List(m.Value, "cases")
 	cases := make([]Case, 0, len(items))
 	for _, item := range items {
 		cases = append(cases, l.readCase(item))
@@ -69,171 +70,171 @@ func (l *casesLoader) read(root node) []Case {
 	return cases
 }
 
-func (l *casesLoader) readCase(n node) Case {
-	c := Case{File: l.file}
-	fields, ok := l.fields(n, "case",
+func (l *casesLoader) readCase(n yaml.Node) Case {
+	c := Case{File: l.File}
+	fields, ok := l.Fields(n, "case",
 		"name", "topic", "now", "headers", "key", "key_base64", "value", "value_base64", "want")
 	if !ok {
 		return c
 	}
 	if m, ok := fields["name"]; ok {
-		c.Line = m.key.at.line
-		c.Name, _ = l.text(m.value, "name")
+		c.Line = m.Key.At.Line
+		c.Name, _ = l.Text(m.Value, "name")
 	} else {
-		l.fault(n.at, "case has no name: write one, failures are shown by it")
+		l.Fault(n.At, "case has no name: write one, failures are shown by it")
 	}
 	if m, ok := fields["topic"]; ok {
-		c.Topic, _ = l.text(m.value, "topic")
+		c.Topic, _ = l.Text(m.Value, "topic")
 	}
 	if m, ok := fields["now"]; ok {
-		c.Now = l.time(m.value)
+		c.Now = l.time(m.Value)
 	}
 	if m, ok := fields["headers"]; ok {
-		c.Record.Headers = l.headers(m.value)
+		c.Record.Headers = l.headers(m.Value)
 	}
 	c.Record.Key = l.payload(fields, "key")
 	c.Record.Value = l.payload(fields, "value")
 	if m, ok := fields["want"]; ok {
-		c.Want = l.want(m.value)
+		c.Want = l.want(m.Value)
 	} else {
-		l.fault(n.at, "case has no want: write what is expected of the decision")
+		l.Fault(n.At, "case has no want: write what is expected of the decision")
 	}
 	return c
 }
 
-func (l *casesLoader) time(n node) time.Time {
-	t, err := time.Parse(time.RFC3339, n.text)
-	if n.kind != textNode || err != nil {
-		l.fault(n.at, "now is %s: want a time such as 2026-01-31T12:00:00Z (RFC 3339)", n.describe())
+func (l *casesLoader) time(n yaml.Node) time.Time {
+	t, err := time.Parse(time.RFC3339, n.Text)
+	if n.Kind != yaml.Text || err != nil {
+		l.Fault(n.At, "now is %s: want a time such as 2026-01-31T12:00:00Z (RFC 3339)", n.Describe())
 	}
 	return t
 }
 
 // payload reads NAME or NAME_base64; nil is a null, and so is neither of them.
-func (l *casesLoader) payload(fields map[string]member, name string) []byte {
+func (l *casesLoader) payload(fields map[string]yaml.Member, name string) []byte {
 	plain, isPlain := fields[name]
 	encoded, isEncoded := fields[name+"_base64"]
 	switch {
 	case isPlain && isEncoded:
-		l.fault(encoded.key.at, "case has %s and %s_base64: write one of them", name, name)
+		l.Fault(encoded.Key.At, "case has %s and %s_base64: write one of them", name, name)
 	case isPlain:
-		return l.bytes(plain.value, name)
+		return l.bytes(plain.Value, name)
 	case isEncoded:
-		return l.base64(encoded.value, name+"_base64")
+		return l.base64(encoded.Value, name+"_base64")
 	}
 	return nil
 }
 
 // bytes reads a text, which may be empty, or null. A number is its text as the file writes it. true and false must
 // stand in quotes, so that every reader of YAML reads the same bytes.
-func (l *casesLoader) bytes(n node, what string) []byte {
-	switch n.kind {
-	case textNode, numberNode:
-		return []byte(n.text)
-	case nullNode:
-		if n.text != "" {
+func (l *casesLoader) bytes(n yaml.Node, what string) []byte {
+	switch n.Kind {
+	case yaml.Text, yaml.Number:
+		return []byte(n.Text)
+	case yaml.Null:
+		if n.Text != "" {
 			return nil
 		}
-		l.fault(n.at, "%s is nothing: write null or a text", what)
-	case listNode, mappingNode:
-		l.fault(n.at, "%s is %s: want text in quotes or null", what, n.describe())
+		l.Fault(n.At, "%s is nothing: write null or a text", what)
+	case yaml.List, yaml.Mapping:
+		l.Fault(n.At, "%s is %s: want text in quotes or null", what, n.Describe())
 	default:
-		l.fault(n.at, "%s is %s, which is no text: write it in quotes", what, n.describe())
+		l.Fault(n.At, "%s is %s, which is no text: write it in quotes", what, n.Describe())
 	}
 	return nil
 }
 
 // base64 reads bytes in the standard encoding with padding; the empty text is no bytes, which is not null.
-func (l *casesLoader) base64(n node, what string) []byte {
-	b, err := base64.StdEncoding.Strict().DecodeString(n.text)
-	if n.kind != textNode || err != nil || strings.ContainsAny(n.text, "\r\n") {
-		l.fault(n.at, "%s is %s: want base64 in quotes, with padding", what, n.describe())
+func (l *casesLoader) base64(n yaml.Node, what string) []byte {
+	b, err := base64.StdEncoding.Strict().DecodeString(n.Text)
+	if n.Kind != yaml.Text || err != nil || strings.ContainsAny(n.Text, "\r\n") {
+		l.Fault(n.At, "%s is %s: want base64 in quotes, with padding", what, n.Describe())
 	}
 	return append([]byte{}, b...)
 }
 
 // headers reads a mapping of names to values, or a list of pairs where a name may come twice.
-func (l *casesLoader) headers(n node) []record.Header {
+func (l *casesLoader) headers(n yaml.Node) []record.Header {
 	var headers []record.Header
-	switch n.kind {
-	case mappingNode:
-		for _, m := range n.members {
-			headers = append(headers, record.Header{Key: []byte(m.key.text), Value: l.headerValue(m.value)})
+	switch n.Kind {
+	case yaml.Mapping:
+		for _, m := range n.Members {
+			headers = append(headers, record.Header{Key: []byte(m.Key.Text), Value: l.headerValue(m.Value)})
 		}
-	case listNode:
-		for _, pair := range n.items {
-			if pair.kind != listNode || len(pair.items) != 2 {
-				l.fault(pair.at, "header is %s: want [NAME, VALUE]", pair.describe())
+	case yaml.List:
+		for _, pair := range n.Items {
+			if pair.Kind != yaml.List || len(pair.Items) != 2 {
+				l.Fault(pair.At, "header is %s: want [NAME, VALUE]", pair.Describe())
 				continue
 			}
-			name := l.bytes(pair.items[0], "header name")
-			if name == nil && pair.items[0].kind == nullNode {
-				l.fault(pair.items[0].at, "header name is null: want text")
+			name := l.bytes(pair.Items[0], "header name")
+			if name == nil && pair.Items[0].Kind == yaml.Null {
+				l.Fault(pair.Items[0].At, "header name is null: want text")
 			}
-			headers = append(headers, record.Header{Key: name, Value: l.headerValue(pair.items[1])})
+			headers = append(headers, record.Header{Key: name, Value: l.headerValue(pair.Items[1])})
 		}
 	default:
-		l.fault(n.at, "headers is %s: want NAME: VALUE pairs or a list of [NAME, VALUE]", n.describe())
+		l.Fault(n.At, "headers is %s: want NAME: VALUE pairs or a list of [NAME, VALUE]", n.Describe())
 	}
 	return headers
 }
 
-func (l *casesLoader) headerValue(n node) []byte {
-	if n.kind != mappingNode {
+func (l *casesLoader) headerValue(n yaml.Node) []byte {
+	if n.Kind != yaml.Mapping {
 		return l.bytes(n, "header value")
 	}
-	fields, ok := l.fields(n, "header value", "base64")
+	fields, ok := l.Fields(n, "header value", "base64")
 	if !ok || len(fields) == 0 {
 		return nil
 	}
-	return l.base64(fields["base64"].value, "base64")
+	return l.base64(fields["base64"].Value, "base64")
 }
 
-func (l *casesLoader) want(n node) Want {
+func (l *casesLoader) want(n yaml.Node) Want {
 	var w Want
-	fields, ok := l.fields(n, "want", "jurisdictions", "reason", "signal", "sink")
+	fields, ok := l.Fields(n, "want", "jurisdictions", "reason", "signal", "sink")
 	if !ok {
 		return w
 	}
 	if m, ok := fields["jurisdictions"]; ok {
-		w.Jurisdictions = l.set(m.value)
+		w.Jurisdictions = l.set(m.Value)
 	}
 	if m, ok := fields["reason"]; ok {
-		w.Reason = l.reason(m.value)
+		w.Reason = l.reason(m.Value)
 	}
 	if m, ok := fields["signal"]; ok {
-		if m.value.kind == textNode {
-			w.Signal = &m.value.text
+		if m.Value.Kind == yaml.Text {
+			w.Signal = &m.Value.Text
 		} else {
-			l.fault(m.value.at, `signal is %s: want the name of a signal, or "" for none`, m.value.describe())
+			l.Fault(m.Value.At, `signal is %s: want the name of a signal, or "" for none`, m.Value.Describe())
 		}
 	}
 	if m, ok := fields["sink"]; ok {
-		w.Sink, _ = l.text(m.value, "sink")
+		w.Sink, _ = l.Text(m.Value, "sink")
 	}
 	return w
 }
 
 // set reads a list of names, which may be empty, or the name of a set: "US+EEA", "none".
-func (l *casesLoader) set(n node) []string {
+func (l *casesLoader) set(n yaml.Node) []string {
 	names := []string{}
 	switch {
-	case n.kind == textNode && n.text == record.Set(0).Join(nil):
-	case n.kind == textNode:
-		names = strings.Split(n.text, "+")
-	case n.kind == listNode && len(n.items) == 0:
+	case n.Kind == yaml.Text && n.Text == record.Set(0).Join(nil):
+	case n.Kind == yaml.Text:
+		names = strings.Split(n.Text, "+")
+	case n.Kind == yaml.List && len(n.Items) == 0:
 	default:
-		list, _ := l.textList(n, "jurisdictions")
+		list, _ := l.TextList(n, "jurisdictions")
 		for _, name := range list {
-			names = append(names, name.text)
+			names = append(names, name.Text)
 		}
 	}
 	return names
 }
 
 // reason reads one of the reasons that a policy can give; those of sinks are not among them.
-func (l *casesLoader) reason(n node) string {
-	name, ok := l.text(n, "reason")
+func (l *casesLoader) reason(n yaml.Node) string {
+	name, ok := l.Text(n, "reason")
 	if !ok {
 		return ""
 	}
@@ -244,7 +245,7 @@ func (l *casesLoader) reason(n node) string {
 		}
 	}
 	if !slices.Contains(known, name) {
-		l.fault(n.at, "reason is %q, which no decision has: known are %s", name, strings.Join(known, ", "))
+		l.Fault(n.At, "reason is %q, which no decision has: known are %s", name, strings.Join(known, ", "))
 	}
 	return name
 }

@@ -13,7 +13,7 @@ func (l *loader) check() {
 	}
 	for i, s := range l.signalPlaces {
 		if !s.used && l.jurisdictions.known && !l.whenUnknown {
-			l.fault(s.at, "signal %s is not used: consult it in a jurisdiction's when, or remove it", l.signalName(i))
+			l.Fault(s.at, "signal %s is not used: consult it in a jurisdiction's when, or remove it", l.signalName(i))
 		}
 	}
 	l.checkFoldedPaths()
@@ -24,7 +24,7 @@ func (l *loader) checkRoute(jurisdiction int) {
 	name := l.jurisdictionName(jurisdiction)
 	sink := places.route.to
 	if places.route == (ref{to: -1}) && l.routesKnown {
-		l.fault(places.at, "jurisdiction %s has no route: name its sink in routes", name)
+		l.Fault(places.at, "jurisdiction %s has no route: name its sink in routes", name)
 	}
 	if sink < 0 || l.sinkPlaces[sink].acceptsUnknown {
 		return
@@ -34,7 +34,7 @@ func (l *loader) checkRoute(jurisdiction int) {
 			return
 		}
 	}
-	l.fault(places.route.at, "route of %s goes to sink %s, which does not accept %s: add it to accepts, or correct the route",
+	l.Fault(places.route.at, "route of %s goes to sink %s, which does not accept %s: add it to accepts, or correct the route",
 		name, l.sinkName(sink), name)
 }
 
@@ -46,11 +46,11 @@ func (l *loader) checkQuarantine(jurisdiction int) {
 	switch {
 	case places.quarantine.to >= 0:
 		if !l.mayStore(jurisdiction, places.quarantine.to) {
-			l.fault(places.quarantine.at, "quarantine of %s: %s; choose another sink", name, l.outside(jurisdiction, places.quarantine.to))
+			l.Fault(places.quarantine.at, "quarantine of %s: %s; choose another sink", name, l.outside(jurisdiction, places.quarantine.to))
 		}
 	case places.quarantineSaid || fallback < 0:
 	case !l.mayStore(jurisdiction, fallback):
-		l.fault(places.at, "jurisdiction %s has no quarantine entry, and default will not do: %s; name a sink inside, or write %s: default if that is meant",
+		l.Fault(places.at, "jurisdiction %s has no quarantine entry, and default will not do: %s; name a sink inside, or write %s: default if that is meant",
 			name, l.outside(jurisdiction, fallback), name)
 	}
 }
@@ -59,11 +59,11 @@ func (l *loader) checkSink(sink int) {
 	places := l.sinkPlaces[sink]
 	for _, j := range places.accepts {
 		if !l.mayStore(j.to, sink) {
-			l.fault(j.at, "accepts of sink %s: %s; correct the location, store_in or accepts", l.sinkName(sink), l.outside(j.to, sink))
+			l.Fault(j.at, "accepts of sink %s: %s; correct the location, store_in or accepts", l.sinkName(sink), l.outside(j.to, sink))
 		}
 	}
 	if !places.used && len(places.accepts) < 2 && !places.acceptsUnknown && !l.sinkUsesUnknown {
-		l.fault(places.at, "sink %s is not used: name it in routes or quarantine, let it accept two jurisdictions, or remove it", l.sinkName(sink))
+		l.Fault(places.at, "sink %s is not used: name it in routes or quarantine, let it accept two jurisdictions, or remove it", l.sinkName(sink))
 	}
 }
 
@@ -86,7 +86,7 @@ func (l *loader) checkFoldedPaths() {
 			if at.next[token] == nil {
 				folded := foldCase(token)
 				if twin, ok := at.folded[folded]; ok {
-					l.fault(l.signalPlaces[i].pointer, "json of signal %s: key %q differs from %q of another signal by case only, every record would be ambiguous",
+					l.Fault(l.signalPlaces[i].pointer, "json of signal %s: key %q differs from %q of another signal by case only, every record would be ambiguous",
 						s.Name, token, twin)
 				}
 				at.folded[folded] = token

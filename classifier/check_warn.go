@@ -4,9 +4,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/demarc/demarc/internal/yaml"
 )
 
-// warn reports what a policy may well mean, but often does not. Only a policy without faults gets here.
+// warn reports what a policy may well mean, but often does not. Only a policy without faults gets here:
+// each fault noted from now on is a warning.
 func (l *loader) warn() {
 	for i, j := range l.policy.Jurisdictions {
 		if j.Rest {
@@ -35,7 +38,7 @@ func (l *loader) warnRest(rest int) {
 			}
 		}
 		if without != nil {
-			l.warning(s.at, "rest %s consults signal %s, which is not consulted by %s: records of users there whom only it shows are quarantined",
+			l.Fault(s.at, "rest %s consults signal %s, which is not consulted by %s: records of users there whom only it shows are quarantined",
 				l.jurisdictionName(rest), l.signalName(s.to), strings.Join(without, ", "))
 		}
 	}
@@ -58,7 +61,7 @@ func (l *loader) warnTerritories() {
 				}
 			}
 			if missing != nil {
-				l.warning(c.at, "%s is listed, but of its territories %s are in no list", country, strings.Join(missing, ", "))
+				l.Fault(c.at, "%s is listed, but of its territories %s are in no list", country, strings.Join(missing, ", "))
 			}
 		}
 	}
@@ -68,7 +71,7 @@ func (l *loader) warnTerritories() {
 func (l *loader) warnPinned(sink int, s Sink) {
 	complete := s.Pins.ClusterID != "" && (s.Pins.TLSSPKISHA256 != nil || s.Pins.Addresses != nil)
 	if s.Unpinned && complete {
-		l.warning(l.sinkPlaces[sink].at, "sink %s has all pins and says unpinned: true: every claim will show it as unpinned", s.Name)
+		l.Fault(l.sinkPlaces[sink].at, "sink %s has all pins and says unpinned: true: every claim will show it as unpinned", s.Name)
 	}
 }
 
@@ -85,7 +88,7 @@ func (l *loader) warnSamePlace(sink int, s Sink, first map[string]string) {
 	}
 	for _, place := range places {
 		if other, taken := first[place]; taken {
-			l.warning(l.sinkPlaces[sink].at, "sink %s is the same place as sink %s: %s", s.Name, other, place)
+			l.Fault(l.sinkPlaces[sink].at, "sink %s is the same place as sink %s: %s", s.Name, other, place)
 			return
 		}
 		first[place] = s.Name
@@ -93,10 +96,10 @@ func (l *loader) warnSamePlace(sink int, s Sink, first map[string]string) {
 }
 
 // warnOverlap names a set that never comes up.
-func (l *loader) warnOverlap(at pos, o Overlap) {
+func (l *loader) warnOverlap(at yaml.Pos, o Overlap) {
 	for i, j := range l.policy.Jurisdictions {
 		if j.Rest && o.Set.Has(i) {
-			l.warning(at, "overlap %s never comes up: %s is the rest and holds only when no other does",
+			l.Fault(at, "overlap %s never comes up: %s is the rest and holds only when no other does",
 				o.Set.Join(l.policy.JurisdictionNames()), j.Name)
 		}
 	}

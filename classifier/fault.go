@@ -1,6 +1,10 @@
 package classifier
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/demarc/demarc/internal/yaml"
+)
 
 // Fault is something wrong with a policy, at the key or value that is to blame.
 type Fault struct {
@@ -21,3 +25,12 @@ func (f Fault) Error() string {
 }
 
 func (f Fault) String() string { return f.Error() }
+
+// faults is what was found in a file, all of it warnings or none.
+func faults(found []yaml.Fault, warning bool) []Fault {
+	var all []Fault
+	for _, f := range found {
+		all = append(all, Fault{File: f.File, Line: f.Line, Col: f.Col, Message: f.Message, Warning: warning})
+	}
+	return all
+}

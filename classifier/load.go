@@ -3,9 +3,9 @@ package classifier
 import (
 	"bytes"
 	"crypto/sha256"
-	"slices"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/yaml"
 )
 
 // Load reads a policy and checks it. file is the name that faults carry. It returns all faults at once, in the
@@ -13,17 +13,14 @@ import (
 // copy of text.
 func Load(file string, text []byte) (*Policy, []Fault) {
 	l := newLoader(file, text)
-	if root, ok := l.parse(text); ok {
+	if root, ok := l.Parse(text); ok {
 		l.read(root)
 	}
-	if len(l.faults) == 0 {
-		l.warn()
+	if found := l.Faults(); len(found) > 0 {
+		return nil, faults(found, false)
 	}
-	faults := l.sorted()
-	if slices.ContainsFunc(faults, func(f Fault) bool { return !f.Warning }) {
-		return nil, faults
-	}
-	return l.policy, faults
+	l.warn()
+	return l.policy, faults(l.Faults(), true)
 }
 
 // What a policy may be at most. A list of every country for each of 64 jurisdictions takes a third of the bytes. The
@@ -36,7 +33,7 @@ const (
 // loader fills in a policy and remembers where its parts stand, for the checks that need several of them. What
 // could not be read is left out and marked, so that one mistake is one fault.
 type loader struct {
-	yamlReader
+	yaml.Reader
 	policy *Policy
 
 	signals       names
@@ -53,26 +50,26 @@ type loader struct {
 	signalPlaces       []signalPlaces
 	jurisdictionPlaces []jurisdictionPlaces
 	sinkPlaces         []sinkPlaces
-	overlapPlaces      []pos
+	overlapPlaces      []yaml.Pos
 }
 
 func newLoader(file string, text []byte) *loader {
 	return &loader{
-		yamlReader: yamlReader{
-			file: file, what: "policy", needs: "version, signals, jurisdictions, routes, quarantine and sinks",
-			maxBytes: maxPolicyBytes, maxKeys: maxPolicyKeys,
+		Reader: yaml.Reader{
+			File: file, What: "policy", Needs: "version, signals, jurisdictions, routes, quarantine and sinks",
+			MaxBytes: maxPolicyBytes, MaxKeys: maxPolicyKeys,
 		},
 		policy: &Policy{Text: bytes.Clone(text), Hash: sha256.Sum256(text)},
 	}
 }
 
 type signalPlaces struct {
-	at, pointer pos
+	at, pointer yaml.Pos
 	used        bool
 }
 
 type jurisdictionPlaces struct {
-	at             pos
+	at             yaml.Pos
 	countries      []ref // to countries
 	when           []ref // to signals
 	storeInUnknown bool
@@ -82,7 +79,7 @@ type jurisdictionPlaces struct {
 }
 
 type sinkPlaces struct {
-	at      pos
+	at      yaml.Pos
 	located bool
 	accepts []ref // to jurisdictions
 	used    bool
@@ -93,7 +90,7 @@ type sinkPlaces struct {
 // ref is a use of something by its index, -1 for none, and where it stands.
 type ref struct {
 	to int
-	at pos
+	at yaml.Pos
 }
 
 // names are the definitions of one section of the policy.
@@ -105,22 +102,22 @@ type names struct {
 
 // read takes the sections in the order in which they need each other: definitions before uses, countries before
 // all codes, since a jurisdiction's list decides whether XK is one.
-func (l *loader) read(root node) {
-	top, ok := l.fields(root, "policy",
+func (l *loader) read(root yaml.Node) {
+	top, ok := l.Fields(root, "policy",
 		"version", "geo", "signals", "jurisdictions", "overlap", "routes", "quarantine", "sinks")
 	if !ok {
 		return
 	}
 	for _, key := range []string{"version", "signals", "jurisdictions", "routes", "quarantine", "sinks"} {
 		if _, written := top[key]; !written {
-			l.fault(root.at, "policy has no %s: write it", key)
+			l.Fault(root.At, "policy has no %s: write it", key)
 		}
 	}
 	if m, ok := top["version"]; ok {
-		l.policy.Version, _ = l.integer(m.value, "version")
+		l.policy.Version, _ = l.integer(m.Value, "version")
 	}
 	if m, ok := top["geo"]; ok {
-		l.geo(m.value)
+		l.geo(m.Value)
 	}
 
 	signals := l.section(top, "signals")
@@ -130,9 +127,9 @@ func (l *loader) read(root node) {
 	l.jurisdictions = l.define("jurisdiction", jurisdictions)
 	l.sinks = l.define("sink", sinks)
 	if n := len(jurisdictions); n > record.MaxJurisdictions {
-		at := jurisdictions[record.MaxJurisdictions].key.at
-		l.fault(at, "jurisdiction %s is one of %d: a policy has at most %d",
-			jurisdictions[record.MaxJurisdictions].key.text, n, record.MaxJurisdictions)
+		at := jurisdictions[record.MaxJurisdictions].Key.At
+		l.Fault(at, "jurisdiction %s is one of %d: a policy has at most %d",
+			jurisdictions[record.MaxJurisdictions].Key.Text, n, record.MaxJurisdictions)
 	}
 
 	l.readJurisdictions(jurisdictions)
@@ -146,47 +143,47 @@ func (l *loader) read(root node) {
 	l.check()
 }
 
-func (l *loader) geo(n node) {
-	fields, ok := l.fields(n, "geo", "max_age")
+func (l *loader) geo(n yaml.Node) {
+	fields, ok := l.Fields(n, "geo", "max_age")
 	if !ok {
 		return
 	}
 	if m, ok := fields["max_age"]; ok {
-		l.policy.GeoMaxAge, _ = l.duration(m.value, "geo.max_age")
+		l.policy.GeoMaxAge, _ = l.duration(m.Value, "geo.max_age")
 	}
 }
 
 // section is a mapping of the policy whose keys are names. A missing one has been reported, or need not be there.
-func (l *loader) section(top map[string]member, name string) []member {
+func (l *loader) section(top map[string]yaml.Member, name string) []yaml.Member {
 	m, written := top[name]
-	if !written || !l.mapping(m.value, name) {
+	if !written || !l.Mapping(m.Value, name) {
 		return nil
 	}
-	return m.value.members
+	return m.Value.Members
 }
 
 // define takes the names that a section defines.
-func (l *loader) define(noun string, section []member) names {
+func (l *loader) define(noun string, section []yaml.Member) names {
 	defined := names{noun: noun, known: section != nil, index: make(map[string]int, len(section))}
 	for i, m := range section {
-		defined.index[m.key.text] = i
+		defined.index[m.Key.Text] = i
 	}
 	return defined
 }
 
 // resolve finds what a name stands for; use says where it is used, for the message.
-func (l *loader) resolve(n node, defined names, use string) (ref, bool) {
-	name, ok := l.text(n, use)
+func (l *loader) resolve(n yaml.Node, defined names, use string) (ref, bool) {
+	name, ok := l.Text(n, use)
 	if !ok {
 		return ref{}, false
 	}
-	return l.resolveText(name, n.at, defined, use)
+	return l.resolveText(name, n.At, defined, use)
 }
 
-func (l *loader) resolveText(name string, at pos, defined names, use string) (ref, bool) {
+func (l *loader) resolveText(name string, at yaml.Pos, defined names, use string) (ref, bool) {
 	i, ok := defined.index[name]
 	if !ok && defined.known {
-		l.fault(at, "%s names %s %q, which is not defined: define it or correct the name", use, defined.noun, name)
+		l.Fault(at, "%s names %s %q, which is not defined: define it or correct the name", use, defined.noun, name)
 	}
 	return ref{i, at}, ok
 }

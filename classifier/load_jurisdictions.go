@@ -1,23 +1,27 @@
 package classifier
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/demarc/demarc/internal/yaml"
+)
 
 // verbs are the words of `when`.
 var verbs = map[string]Verb{"first": First, "any": Any, "agree": Agree}
 
-func (l *loader) readJurisdictions(section []member) {
+func (l *loader) readJurisdictions(section []yaml.Member) {
 	l.policy.Jurisdictions = make([]Jurisdiction, len(section))
 	l.jurisdictionPlaces = make([]jurisdictionPlaces, len(section))
-	storeIn := make([]member, len(section)) // read when all countries are known
+	storeIn := make([]yaml.Member, len(section)) // read when all countries are known
 	rest := -1
 	for i, m := range section {
-		name := m.key.text
+		name := m.Key.Text
 		l.policy.Jurisdictions[i].Name = name
-		l.jurisdictionPlaces[i] = jurisdictionPlaces{at: m.key.at, route: ref{to: -1}, quarantine: ref{to: -1}}
+		l.jurisdictionPlaces[i] = jurisdictionPlaces{at: m.Key.At, route: ref{to: -1}, quarantine: ref{to: -1}}
 		if !jurisdictionName(name) {
-			l.fault(m.key.at, "jurisdiction name %q: want an upper-case letter, then upper-case letters, digits and underscores", name)
+			l.Fault(m.Key.At, "jurisdiction name %q: want an upper-case letter, then upper-case letters, digits and underscores", name)
 		}
-		fields, ok := l.fields(m.value, "jurisdiction "+name, "countries", "rest", "store_in", "when")
+		fields, ok := l.Fields(m.Value, "jurisdiction "+name, "countries", "rest", "store_in", "when")
 		if !ok {
 			l.countriesUnknown, l.whenUnknown = true, true
 			l.jurisdictionPlaces[i].storeInUnknown = true
@@ -27,7 +31,7 @@ func (l *loader) readJurisdictions(section []member) {
 		l.readCountries(i, fields)
 		if r, ok := fields["rest"]; ok && l.policy.Jurisdictions[i].Rest {
 			if rest >= 0 {
-				l.fault(r.key.at, "rest of jurisdiction %s: %s is the rest already, there can be one", name, section[rest].key.text)
+				l.Fault(r.Key.At, "rest of jurisdiction %s: %s is the rest already, there can be one", name, section[rest].Key.Text)
 			} else {
 				rest = i
 			}
@@ -49,19 +53,19 @@ func jurisdictionName(name string) bool {
 }
 
 // readCountries reads what a jurisdiction is: its countries, or the rest.
-func (l *loader) readCountries(i int, fields map[string]member) {
+func (l *loader) readCountries(i int, fields map[string]yaml.Member) {
 	j, places := &l.policy.Jurisdictions[i], &l.jurisdictionPlaces[i]
 	rest, isRest := fields["rest"]
 	listed, lists := fields["countries"]
 	if isRest {
-		j.Rest = l.isTrue(rest.value, "rest of jurisdiction "+j.Name)
+		j.Rest = l.isTrue(rest.Value, "rest of jurisdiction "+j.Name)
 		places.storeInUnknown = true // until all countries are known
 	}
 	switch {
 	case lists && j.Rest:
-		l.fault(rest.key.at, "jurisdiction %s has both countries and rest: want one", j.Name)
+		l.Fault(rest.Key.At, "jurisdiction %s has both countries and rest: want one", j.Name)
 	case !lists && !isRest:
-		l.fault(places.at, "jurisdiction %s has no countries: list them, or write rest: true", j.Name)
+		l.Fault(places.at, "jurisdiction %s has no countries: list them, or write rest: true", j.Name)
 		l.countriesUnknown, places.storeInUnknown = true, true
 	}
 	if !lists {
@@ -71,7 +75,7 @@ func (l *loader) readCountries(i int, fields map[string]member) {
 	xk := l.listed
 	l.listed.Add(XK)
 	var ok bool
-	j.Countries, places.countries, ok = l.countries(listed.value, "countries of "+j.Name)
+	j.Countries, places.countries, ok = l.countries(listed.Value, "countries of "+j.Name)
 	l.listed = xk.Union(j.Countries)
 	if !ok {
 		l.countriesUnknown = true
@@ -80,33 +84,33 @@ func (l *loader) readCountries(i int, fields map[string]member) {
 }
 
 // readWhen reads the one verb of a jurisdiction and the signals that it consults.
-func (l *loader) readWhen(i int, m member, fields map[string]member) {
+func (l *loader) readWhen(i int, m yaml.Member, fields map[string]yaml.Member) {
 	j, places := &l.policy.Jurisdictions[i], &l.jurisdictionPlaces[i]
 	when, ok := fields["when"]
 	if !ok {
-		l.fault(m.key.at, "jurisdiction %s has no when: write the signals that it consults", j.Name)
+		l.Fault(m.Key.At, "jurisdiction %s has no when: write the signals that it consults", j.Name)
 		l.whenUnknown = true
 		return
 	}
 	what := "when of " + j.Name
-	if !l.mapping(when.value, what) {
+	if !l.Mapping(when.Value, what) {
 		l.whenUnknown = true
 		return
 	}
 	written := ""
-	for _, v := range when.value.members {
-		word := v.key.text
+	for _, v := range when.Value.Members {
+		word := v.Key.Text
 		verb, known := verbs[word]
 		switch {
 		case !known:
-			l.fault(v.key.at, "%s has the unknown verb %q: known are first, any, agree", what, word)
+			l.Fault(v.Key.At, "%s has the unknown verb %q: known are first, any, agree", what, word)
 		case written != "":
-			l.fault(v.key.at, "%s has both %s and %s: want one", what, written, word)
+			l.Fault(v.Key.At, "%s has both %s and %s: want one", what, written, word)
 		default:
 			written = word
 			j.Verb = verb
 		}
-		items, ok := l.textList(v.value, what)
+		items, ok := l.TextList(v.Value, what)
 		l.whenUnknown = l.whenUnknown || !ok
 		for _, item := range items {
 			if s, ok := l.resolve(item, l.signals, what); ok {
@@ -119,7 +123,7 @@ func (l *loader) readWhen(i int, m member, fields map[string]member) {
 
 // readStoreIn reads where each jurisdiction's records may be kept: if nothing is written, its own countries. rest
 // is the jurisdiction that stands for the countries that no other lists, -1 if none does.
-func (l *loader) readStoreIn(rest int, storeIn []member) {
+func (l *loader) readStoreIn(rest int, storeIn []yaml.Member) {
 	if rest >= 0 {
 		unlisted := isoCountries()
 		for c := range unlisted {
@@ -132,16 +136,16 @@ func (l *loader) readStoreIn(rest int, storeIn []member) {
 		j, places := &l.policy.Jurisdictions[i], &l.jurisdictionPlaces[i]
 		what := "store_in of " + j.Name
 		switch {
-		case m.key.text == "":
+		case m.Key.Text == "":
 			j.StoreIn = j.Countries
-		case m.value.kind == textNode && m.value.text == "any":
+		case m.Value.Kind == yaml.Text && m.Value.Text == "any":
 			j.StoreAny = true
-		case m.value.kind == textNode:
-			l.fault(m.value.at, "%s is %q: want a list of countries, or any", what, m.value.text)
+		case m.Value.Kind == yaml.Text:
+			l.Fault(m.Value.At, "%s is %q: want a list of countries, or any", what, m.Value.Text)
 			places.storeInUnknown = true
 		default:
 			var ok bool
-			j.StoreIn, _, ok = l.countries(m.value, what)
+			j.StoreIn, _, ok = l.countries(m.Value, what)
 			places.storeInUnknown = !ok
 		}
 	}

@@ -4,25 +4,26 @@ import (
 	"strings"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/yaml"
 )
 
-func (l *loader) readRoutes(section []member) {
+func (l *loader) readRoutes(section []yaml.Member) {
 	l.policy.Routes = make([]int, len(l.policy.Jurisdictions))
 	l.routesKnown = section != nil
 	l.sinkUsesUnknown = section == nil
 	for _, m := range section {
-		j, ok := l.resolveText(m.key.text, m.key.at, l.jurisdictions, "routes")
-		sink, okSink := l.resolve(m.value, l.sinks, "route of "+m.key.text)
+		j, ok := l.resolveText(m.Key.Text, m.Key.At, l.jurisdictions, "routes")
+		sink, okSink := l.resolve(m.Value, l.sinks, "route of "+m.Key.Text)
 		if okSink {
 			l.sinkPlaces[sink.to].used = true
-		} else if m.value.kind != textNode {
+		} else if m.Value.Kind != yaml.Text {
 			l.sinkUsesUnknown = true
 		}
 		switch {
 		case !ok:
 		case !okSink:
 			// The route is there, if unreadable: it is not missing.
-			l.jurisdictionPlaces[j.to].route = ref{-1, m.value.at}
+			l.jurisdictionPlaces[j.to].route = ref{-1, m.Value.At}
 		default:
 			l.policy.Routes[j.to] = sink.to
 			l.jurisdictionPlaces[j.to].route = sink
@@ -30,7 +31,7 @@ func (l *loader) readRoutes(section []member) {
 	}
 }
 
-func (l *loader) readQuarantine(top map[string]member) {
+func (l *loader) readQuarantine(top map[string]yaml.Member) {
 	p := l.policy
 	p.Quarantine = make([]int, len(p.Jurisdictions))
 	p.QuarantineDefault = -1
@@ -38,15 +39,15 @@ func (l *loader) readQuarantine(top map[string]member) {
 	l.sinkUsesUnknown = l.sinkUsesUnknown || section == nil
 	said := false
 	for _, m := range section {
-		name := m.key.text
-		isDefault := m.value.kind == textNode && m.value.text == "default"
+		name := m.Key.Text
+		isDefault := m.Value.Kind == yaml.Text && m.Value.Text == "default"
 		switch {
 		case name == "default" && isDefault:
 			said = true
-			l.fault(m.value.at, "quarantine default is default: name the sink")
+			l.Fault(m.Value.At, "quarantine default is default: name the sink")
 		case name == "default":
 			said = true
-			if sink, ok := l.resolve(m.value, l.sinks, "quarantine default"); ok {
+			if sink, ok := l.resolve(m.Value, l.sinks, "quarantine default"); ok {
 				p.QuarantineDefault = sink.to
 				l.sinkPlaces[sink.to].used = true
 			}
@@ -55,7 +56,7 @@ func (l *loader) readQuarantine(top map[string]member) {
 		}
 	}
 	if section != nil && !said {
-		l.fault(top["quarantine"].key.at, "quarantine has no default: name the sink for what has no jurisdiction")
+		l.Fault(top["quarantine"].Key.At, "quarantine has no default: name the sink for what has no jurisdiction")
 	}
 	for i, j := range l.jurisdictionPlaces {
 		p.Quarantine[i] = p.QuarantineDefault
@@ -65,19 +66,19 @@ func (l *loader) readQuarantine(top map[string]member) {
 	}
 }
 
-func (l *loader) readQuarantineEntry(m member, isDefault bool) {
-	name := m.key.text
-	j, ok := l.resolveText(name, m.key.at, l.jurisdictions, "quarantine")
+func (l *loader) readQuarantineEntry(m yaml.Member, isDefault bool) {
+	name := m.Key.Text
+	j, ok := l.resolveText(name, m.Key.At, l.jurisdictions, "quarantine")
 	if ok {
 		l.jurisdictionPlaces[j.to].quarantineSaid = true
 	}
 	if isDefault {
 		return
 	}
-	sink, okSink := l.resolve(m.value, l.sinks, "quarantine of "+name)
+	sink, okSink := l.resolve(m.Value, l.sinks, "quarantine of "+name)
 	if okSink {
 		l.sinkPlaces[sink.to].used = true
-	} else if m.value.kind != textNode {
+	} else if m.Value.Kind != yaml.Text {
 		l.sinkUsesUnknown = true
 	}
 	if ok && okSink {
@@ -85,17 +86,17 @@ func (l *loader) readQuarantineEntry(m member, isDefault bool) {
 	}
 }
 
-func (l *loader) readOverlap(section []member) {
+func (l *loader) readOverlap(section []yaml.Member) {
 	first := map[record.Set]string{}
 	for _, m := range section {
-		name := m.key.text
-		set, ok := l.overlapSet(m.key)
-		member, okMember := l.resolve(m.value, l.jurisdictions, "overlap "+name)
+		name := m.Key.Text
+		set, ok := l.overlapSet(m.Key)
+		member, okMember := l.resolve(m.Value, l.jurisdictions, "overlap "+name)
 		if !ok {
 			continue
 		}
 		if other, twice := first[set]; twice {
-			l.fault(m.key.at, "overlap %s: %s names the same set", name, other)
+			l.Fault(m.Key.At, "overlap %s: %s names the same set", name, other)
 			continue
 		}
 		first[set] = name
@@ -103,31 +104,31 @@ func (l *loader) readOverlap(section []member) {
 			continue
 		}
 		if !set.Has(member.to) {
-			l.fault(m.value.at, "overlap %s is routed as %s, which is not in the set", name, m.value.text)
+			l.Fault(m.Value.At, "overlap %s is routed as %s, which is not in the set", name, m.Value.Text)
 		}
 		l.policy.Overlaps = append(l.policy.Overlaps, Overlap{Set: set, Member: member.to})
-		l.overlapPlaces = append(l.overlapPlaces, m.key.at)
+		l.overlapPlaces = append(l.overlapPlaces, m.Key.At)
 	}
 }
 
 // overlapSet reads a set of jurisdictions, joined by + in any order.
-func (l *loader) overlapSet(key node) (record.Set, bool) {
+func (l *loader) overlapSet(key yaml.Node) (record.Set, bool) {
 	var set record.Set
 	ok := true
-	for name := range strings.SplitSeq(key.text, "+") {
-		j, known := l.resolveText(name, key.at, l.jurisdictions, "overlap "+key.text)
+	for name := range strings.SplitSeq(key.Text, "+") {
+		j, known := l.resolveText(name, key.At, l.jurisdictions, "overlap "+key.Text)
 		switch {
 		case !known:
 			ok = false
 		case set.Has(j.to):
-			l.fault(key.at, "overlap %s names %s twice", key.text, name)
+			l.Fault(key.At, "overlap %s names %s twice", key.Text, name)
 			ok = false
 		default:
 			set |= record.One(j.to)
 		}
 	}
 	if ok && set.Len() < 2 {
-		l.fault(key.at, "overlap %s is one jurisdiction: its route decides, leave the entry out", key.text)
+		l.Fault(key.At, "overlap %s is one jurisdiction: its route decides, leave the entry out", key.Text)
 		ok = false
 	}
 	return set, ok

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/yaml"
 )
 
 // schemes are the words of `as`.
@@ -23,14 +24,14 @@ func (s Scheme) String() string { return schemes[s].word }
 // maxPointerTokens is the depth to which documents are read: a longer path would never be found.
 const maxPointerTokens = 128
 
-func (l *loader) readSignals(section []member) {
+func (l *loader) readSignals(section []yaml.Member) {
 	for _, m := range section {
-		name := m.key.text
+		name := m.Key.Text
 		if !plainName(name) {
-			l.fault(m.key.at, "signal name %q: want letters, digits, dots, dashes and underscores", name)
+			l.Fault(m.Key.At, "signal name %q: want letters, digits, dots, dashes and underscores", name)
 		}
 		l.policy.Signals = append(l.policy.Signals, Signal{Name: name})
-		l.signalPlaces = append(l.signalPlaces, signalPlaces{at: m.key.at})
+		l.signalPlaces = append(l.signalPlaces, signalPlaces{at: m.Key.At})
 		l.readSignal(m)
 	}
 	// A jurisdiction's when is read before: it needs only the names.
@@ -41,91 +42,91 @@ func (l *loader) readSignals(section []member) {
 	}
 }
 
-func (l *loader) readSignal(m member) {
+func (l *loader) readSignal(m yaml.Member) {
 	i := len(l.policy.Signals) - 1
 	s := &l.policy.Signals[i]
 	what := "signal " + s.Name
-	fields, ok := l.fields(m.value, what, "header", "key", "json", "as", "map", "hops", "if_no_location")
+	fields, ok := l.Fields(m.Value, what, "header", "key", "json", "as", "map", "hops", "if_no_location")
 	if !ok {
 		return
 	}
 	l.readSource(s, i, m, fields)
 	asKnown := false
 	if as, ok := fields["as"]; ok {
-		s.As, asKnown = l.scheme(as.value, what)
+		s.As, asKnown = l.scheme(as.Value, what)
 	} else {
-		l.fault(m.key.at, "%s has no as: write how its text names a country", what)
+		l.Fault(m.Key.At, "%s has no as: write how its text names a country", what)
 	}
 	if v, ok := fields["map"]; ok {
-		s.Map = l.valueMap(v.value, what)
+		s.Map = l.valueMap(v.Value, what)
 	}
 	hops, hopsWritten := fields["hops"]
 	if hopsWritten {
-		s.Hops, _ = l.integer(hops.value, "hops of "+what)
+		s.Hops, _ = l.integer(hops.Value, "hops of "+what)
 	}
 	noLocation, noLocationWritten := fields["if_no_location"]
 	if noLocationWritten {
-		s.IfNoLocationAbsent = l.absent(noLocation.value, "if_no_location of "+what)
+		s.IfNoLocationAbsent = l.absent(noLocation.Value, "if_no_location of "+what)
 	}
 	switch {
 	case !asKnown:
 		return
 	case s.As == ForwardedFor && !hopsWritten:
-		l.fault(m.key.at, "%s has no hops: write how many proxies of yours add to the list", what)
+		l.Fault(m.Key.At, "%s has no hops: write how many proxies of yours add to the list", what)
 	case s.As != ForwardedFor && hopsWritten:
-		l.fault(hops.key.at, "hops of %s: only as: forwarded_for has them, not %s", what, s.As)
+		l.Fault(hops.Key.At, "hops of %s: only as: forwarded_for has them, not %s", what, s.As)
 	}
 	if noLocationWritten && s.As != IP && s.As != ForwardedFor {
-		l.fault(noLocation.key.at, "if_no_location of %s: only as: ip and forwarded_for have it, not %s", what, s.As)
+		l.Fault(noLocation.Key.At, "if_no_location of %s: only as: ip and forwarded_for have it, not %s", what, s.As)
 	}
 }
 
 // readSource reads the one key that says where in a record the signal is.
-func (l *loader) readSource(s *Signal, i int, m member, fields map[string]member) {
+func (l *loader) readSource(s *Signal, i int, m yaml.Member, fields map[string]yaml.Member) {
 	what := "signal " + s.Name
 	written := ""
-	for _, f := range m.value.members {
-		source := f.key.text
+	for _, f := range m.Value.Members {
+		source := f.Key.Text
 		if source != "header" && source != "key" && source != "json" {
 			continue
 		}
 		if written != "" {
-			l.fault(f.key.at, "%s has both %s and %s: want one", what, written, source)
+			l.Fault(f.Key.At, "%s has both %s and %s: want one", what, written, source)
 		}
 		written = source
 	}
 	if written == "" {
-		l.fault(m.key.at, "%s has no source: write one of header, key, json", what)
+		l.Fault(m.Key.At, "%s has no source: write one of header, key, json", what)
 	}
 	if f, ok := fields["header"]; ok {
 		s.From = FromHeader
-		s.Header, ok = l.text(f.value, "header of "+what)
+		s.Header, ok = l.Text(f.Value, "header of "+what)
 		if ok && strings.HasPrefix(s.Header, record.HeaderPrefix) {
-			l.fault(f.value.at, "header of %s is %q: names that start with %s are demarc's own and make a record ambiguous",
+			l.Fault(f.Value.At, "header of %s is %q: names that start with %s are demarc's own and make a record ambiguous",
 				what, s.Header, record.HeaderPrefix)
 		}
 	}
-	if f, ok := fields["key"]; ok && l.isTrue(f.value, "key of "+what) {
+	if f, ok := fields["key"]; ok && l.isTrue(f.Value, "key of "+what) {
 		s.From = FromKey
 	}
 	if f, ok := fields["json"]; ok {
 		s.From = FromJSON
-		if f.value.kind != textNode { // the empty text is a pointer, too: the whole document
-			l.text(f.value, "json of "+what)
+		if f.Value.Kind != yaml.Text { // the empty text is a pointer, too: the whole document
+			l.Text(f.Value, "json of "+what)
 			return
 		}
-		pointer, err := parsePointer(f.value.text)
+		pointer, err := parsePointer(f.Value.Text)
 		if err != nil {
-			l.fault(f.value.at, "json of %s is %q: %v", what, f.value.text, err)
+			l.Fault(f.Value.At, "json of %s is %q: %v", what, f.Value.Text, err)
 			return
 		}
 		s.Pointer = pointer
-		l.signalPlaces[i].pointer = f.value.at
+		l.signalPlaces[i].pointer = f.Value.At
 	}
 }
 
-func (l *loader) scheme(n node, what string) (Scheme, bool) {
-	word, ok := l.text(n, "as of "+what)
+func (l *loader) scheme(n yaml.Node, what string) (Scheme, bool) {
+	word, ok := l.Text(n, "as of "+what)
 	if !ok {
 		return 0, false
 	}
@@ -136,37 +137,37 @@ func (l *loader) scheme(n node, what string) (Scheme, bool) {
 		}
 		known[i] = s.word
 	}
-	l.fault(n.at, "as of %s is %q: known are %s", what, word, strings.Join(known, ", "))
+	l.Fault(n.At, "as of %s is %q: known are %s", what, word, strings.Join(known, ", "))
 	return 0, false
 }
 
-func (l *loader) absent(n node, what string) bool {
-	if n.kind != textNode || n.text != "absent" {
-		l.fault(n.at, "%s is %s: want absent, or leave it out", what, n.describe())
+func (l *loader) absent(n yaml.Node, what string) bool {
+	if n.Kind != yaml.Text || n.Text != "absent" {
+		l.Fault(n.At, "%s is %s: want absent, or leave it out", what, n.Describe())
 		return false
 	}
 	return true
 }
 
 // valueMap reads `map`. Its keys are looked up in ASCII upper case: another one would never be found.
-func (l *loader) valueMap(n node, what string) map[string]Countries {
-	if !l.mapping(n, "map of "+what) {
+func (l *loader) valueMap(n yaml.Node, what string) map[string]Countries {
+	if !l.Mapping(n, "map of "+what) {
 		return nil
 	}
-	values := make(map[string]Countries, len(n.members))
-	for _, m := range n.members {
-		key := m.key.text
+	values := make(map[string]Countries, len(n.Members))
+	for _, m := range n.Members {
+		key := m.Key.Text
 		if upper := upperASCII(key); upper != key {
-			l.fault(m.key.at, "map of %s has the key %q: values are looked up in upper case, write %q", what, key, upper)
+			l.Fault(m.Key.At, "map of %s has the key %q: values are looked up in upper case, write %q", what, key, upper)
 		}
 		of := fmt.Sprintf("map of %s for %q", what, key)
 		switch {
-		case m.value.kind == textNode && m.value.text == "absent":
+		case m.Value.Kind == yaml.Text && m.Value.Text == "absent":
 			values[key] = Countries{}
-		case m.value.kind == listNode:
-			values[key], _, _ = l.countries(m.value, of)
+		case m.Value.Kind == yaml.List:
+			values[key], _, _ = l.countries(m.Value, of)
 		default:
-			if c, ok := l.country(m.value, of); ok {
+			if c, ok := l.country(m.Value, of); ok {
 				var one Countries
 				one.Add(c)
 				values[key] = one

@@ -10,29 +10,30 @@ import (
 	"strings"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/yaml"
 )
 
-func (l *loader) readSinks(section []member) {
+func (l *loader) readSinks(section []yaml.Member) {
 	l.policy.Sinks = make([]Sink, len(section))
 	l.sinkPlaces = make([]sinkPlaces, len(section))
 	for i, m := range section {
-		name := m.key.text
+		name := m.Key.Text
 		l.policy.Sinks[i].Name = name
-		l.sinkPlaces[i].at = m.key.at
+		l.sinkPlaces[i].at = m.Key.At
 		switch {
 		case !plainName(name):
-			l.fault(m.key.at, "sink name %q: want letters, digits, dots, dashes and underscores", name)
+			l.Fault(m.Key.At, "sink name %q: want letters, digits, dots, dashes and underscores", name)
 		case name == "default":
-			l.fault(m.key.at, "sink name default: quarantine has that word for its own default, choose another")
+			l.Fault(m.Key.At, "sink name default: quarantine has that word for its own default, choose another")
 		}
 		l.readSink(i, m)
 	}
 }
 
-func (l *loader) readSink(i int, m member) {
+func (l *loader) readSink(i int, m yaml.Member) {
 	s, places := &l.policy.Sinks[i], &l.sinkPlaces[i]
 	what := "sink " + s.Name
-	fields, ok := l.fields(m.value, what, "location", "accepts", "kafka", "file", "pins", "unpinned")
+	fields, ok := l.Fields(m.Value, what, "location", "accepts", "kafka", "file", "pins", "unpinned")
 	if !ok {
 		places.acceptsUnknown = true
 		return
@@ -40,10 +41,10 @@ func (l *loader) readSink(i int, m member) {
 	if f, ok := fields["location"]; ok {
 		s.Location, places.located = l.location(f, what)
 	} else {
-		l.fault(places.at, "%s has no location: write its country", what)
+		l.Fault(places.at, "%s has no location: write its country", what)
 	}
 	if f, ok := fields["accepts"]; ok {
-		items, ok := l.textList(f.value, "accepts of "+what)
+		items, ok := l.TextList(f.Value, "accepts of "+what)
 		places.acceptsUnknown = !ok
 		for _, item := range items {
 			j, ok := l.resolve(item, l.jurisdictions, "accepts of "+what)
@@ -59,7 +60,7 @@ func (l *loader) readSink(i int, m member) {
 }
 
 // readPlace reads the one place that a sink is, and the pins that a Kafka sink needs.
-func (l *loader) readPlace(s *Sink, m member, fields map[string]member) {
+func (l *loader) readPlace(s *Sink, m yaml.Member, fields map[string]yaml.Member) {
 	what := "sink " + s.Name
 	kafka, isKafka := fields["kafka"]
 	file, isFile := fields["file"]
@@ -67,13 +68,13 @@ func (l *loader) readPlace(s *Sink, m member, fields map[string]member) {
 	unpinned, saysUnpinned := fields["unpinned"]
 	switch {
 	case isKafka && isFile:
-		second := file.key.at
-		if kafka.key.at.after(second) {
-			second = kafka.key.at
+		second := file.Key.At
+		if kafka.Key.At.Compare(second) > 0 {
+			second = kafka.Key.At
 		}
-		l.fault(second, "%s has both kafka and file: want one place", what)
+		l.Fault(second, "%s has both kafka and file: want one place", what)
 	case !isKafka && !isFile:
-		l.fault(m.key.at, "%s has no place: write kafka or file", what)
+		l.Fault(m.Key.At, "%s has no place: write kafka or file", what)
 	}
 	if isKafka {
 		s.Kafka = l.kafkaPlace(kafka, what)
@@ -81,17 +82,17 @@ func (l *loader) readPlace(s *Sink, m member, fields map[string]member) {
 	if isFile {
 		s.File = l.filePlace(file, what)
 	}
-	written := map[string]member{}
+	written := map[string]yaml.Member{}
 	if hasPins {
 		s.Pins, written = l.pins(pins, what)
 	}
 	if saysUnpinned {
-		s.Unpinned = l.isTrue(unpinned.value, "unpinned of "+what)
+		s.Unpinned = l.isTrue(unpinned.Value, "unpinned of "+what)
 	}
 	if isFile && !isKafka {
-		for _, f := range []member{pins, unpinned} {
-			if f.key.text != "" {
-				l.fault(f.key.at, "%s of %s: only a kafka sink has it", f.key.text, what)
+		for _, f := range []yaml.Member{pins, unpinned} {
+			if f.Key.Text != "" {
+				l.Fault(f.Key.At, "%s of %s: only a kafka sink has it", f.Key.Text, what)
 			}
 		}
 	}
@@ -102,101 +103,101 @@ func (l *loader) readPlace(s *Sink, m member, fields map[string]member) {
 	_, keys := written["tls_spki_sha256"]
 	_, addresses := written["addresses"]
 	if !cluster || !keys && !addresses {
-		l.fault(m.key.at, "%s is not pinned: write pins with cluster_id and one of tls_spki_sha256, addresses; or write unpinned: true, which every claim will show", what)
+		l.Fault(m.Key.At, "%s is not pinned: write pins with cluster_id and one of tls_spki_sha256, addresses; or write unpinned: true, which every claim will show", what)
 	}
 }
 
-func (l *loader) location(m member, what string) (Location, bool) {
+func (l *loader) location(m yaml.Member, what string) (Location, bool) {
 	var at Location
-	fields, ok := l.fields(m.value, "location of "+what, "country", "region", "operator")
+	fields, ok := l.Fields(m.Value, "location of "+what, "country", "region", "operator")
 	if !ok {
 		return at, false
 	}
 	located := false
 	if f, ok := fields["country"]; ok {
-		at.Country, located = l.country(f.value, "country of "+what)
+		at.Country, located = l.country(f.Value, "country of "+what)
 	} else {
-		l.fault(m.key.at, "location of %s has no country: write its ISO 3166-1 code", what)
+		l.Fault(m.Key.At, "location of %s has no country: write its ISO 3166-1 code", what)
 	}
 	if f, ok := fields["region"]; ok {
-		at.Region, _ = l.text(f.value, "region of "+what)
+		at.Region, _ = l.Text(f.Value, "region of "+what)
 	}
 	if f, ok := fields["operator"]; ok {
-		at.Operator, _ = l.text(f.value, "operator of "+what)
+		at.Operator, _ = l.Text(f.Value, "operator of "+what)
 	}
 	return at, located
 }
 
-func (l *loader) kafkaPlace(m member, what string) *KafkaPlace {
+func (l *loader) kafkaPlace(m yaml.Member, what string) *KafkaPlace {
 	place := &KafkaPlace{}
-	fields, ok := l.fields(m.value, "kafka of "+what, "brokers", "topic", "partitions")
+	fields, ok := l.Fields(m.Value, "kafka of "+what, "brokers", "topic", "partitions")
 	if !ok {
 		return place
 	}
 	if f, ok := fields["brokers"]; ok {
-		brokers, _ := l.textList(f.value, "brokers of "+what)
+		brokers, _ := l.TextList(f.Value, "brokers of "+what)
 		for _, b := range brokers {
-			broker, ok := hostPort(b.text)
+			broker, ok := hostPort(b.Text)
 			if !ok {
-				l.fault(b.at, "broker %q of %s: want HOST:PORT", b.text, what)
+				l.Fault(b.At, "broker %q of %s: want HOST:PORT", b.Text, what)
 			}
 			place.Brokers = append(place.Brokers, broker)
 		}
 	} else {
-		l.fault(m.key.at, "kafka of %s has no brokers: list them as HOST:PORT", what)
+		l.Fault(m.Key.At, "kafka of %s has no brokers: list them as HOST:PORT", what)
 	}
 	if f, ok := fields["topic"]; ok {
-		place.Topic, ok = l.text(f.value, "topic of "+what)
+		place.Topic, ok = l.Text(f.Value, "topic of "+what)
 		if ok && !topicName(place.Topic) {
-			l.fault(f.value.at, "topic %q of %s: Kafka wants 1 to 249 ASCII letters, digits, dots, dashes and underscores", place.Topic, what)
+			l.Fault(f.Value.At, "topic %q of %s: Kafka wants 1 to 249 ASCII letters, digits, dots, dashes and underscores", place.Topic, what)
 		}
 	} else {
-		l.fault(m.key.at, "kafka of %s has no topic: write it", what)
+		l.Fault(m.Key.At, "kafka of %s has no topic: write it", what)
 	}
 	if f, ok := fields["partitions"]; ok {
-		place.Partitions, _ = l.integer(f.value, "partitions of "+what)
+		place.Partitions, _ = l.integer(f.Value, "partitions of "+what)
 	}
 	return place
 }
 
-func (l *loader) filePlace(m member, what string) *FilePlace {
+func (l *loader) filePlace(m yaml.Member, what string) *FilePlace {
 	place := &FilePlace{}
-	fields, ok := l.fields(m.value, "file of "+what, "dir")
+	fields, ok := l.Fields(m.Value, "file of "+what, "dir")
 	if !ok {
 		return place
 	}
 	if f, ok := fields["dir"]; ok {
-		place.Dir, _ = l.text(f.value, "dir of "+what)
+		place.Dir, _ = l.Text(f.Value, "dir of "+what)
 	} // an unknown key is the only other one, and reported
 	return place
 }
 
 // pins reads the checks that a sink is its place. It also returns those that are written, readable or not.
-func (l *loader) pins(m member, what string) (Pins, map[string]member) {
+func (l *loader) pins(m yaml.Member, what string) (Pins, map[string]yaml.Member) {
 	var pins Pins
-	fields, ok := l.fields(m.value, "pins of "+what, "cluster_id", "tls_spki_sha256", "addresses")
+	fields, ok := l.Fields(m.Value, "pins of "+what, "cluster_id", "tls_spki_sha256", "addresses")
 	if !ok {
 		return pins, nil
 	}
 	if f, ok := fields["cluster_id"]; ok {
-		pins.ClusterID, _ = l.text(f.value, "cluster_id of "+what)
+		pins.ClusterID, _ = l.Text(f.Value, "cluster_id of "+what)
 	}
 	if f, ok := fields["tls_spki_sha256"]; ok {
-		keys, _ := l.textList(f.value, "tls_spki_sha256 of "+what)
+		keys, _ := l.TextList(f.Value, "tls_spki_sha256 of "+what)
 		for _, k := range keys {
-			digest, err := base64.StdEncoding.Strict().DecodeString(k.text)
-			if err != nil || len(digest) != sha256.Size || strings.ContainsAny(k.text, "\r\n") {
-				l.fault(k.at, "tls_spki_sha256 %q of %s: want a SHA-256 in base64, 44 characters", k.text, what)
+			digest, err := base64.StdEncoding.Strict().DecodeString(k.Text)
+			if err != nil || len(digest) != sha256.Size || strings.ContainsAny(k.Text, "\r\n") {
+				l.Fault(k.At, "tls_spki_sha256 %q of %s: want a SHA-256 in base64, 44 characters", k.Text, what)
 			}
-			pins.TLSSPKISHA256 = append(pins.TLSSPKISHA256, k.text)
+			pins.TLSSPKISHA256 = append(pins.TLSSPKISHA256, k.Text)
 		}
 	}
 	if f, ok := fields["addresses"]; ok {
-		addresses, _ := l.textList(f.value, "addresses of "+what)
+		addresses, _ := l.TextList(f.Value, "addresses of "+what)
 		for _, a := range addresses {
-			prefix, err := addressPin(a.text)
+			prefix, err := addressPin(a.Text)
 			if err != nil {
-				l.fault(a.at, "address %q of %s: %v", a.text, what, err)
+				l.Fault(a.At, "address %q of %s: %v", a.Text, what, err)
 			}
 			pins.Addresses = append(pins.Addresses, prefix)
 		}

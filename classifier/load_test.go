@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/yaml"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -123,7 +124,7 @@ func TestNodesKnowTheirPlace(t *testing.T) {
 		for _, end := range []string{"\n", "\r\n", "  \n", " # comment\n", " # comment\r\n"} {
 			variant := bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte(end))
 			l := newLoader("", nil)
-			if root, ok := l.parse(variant); ok {
+			if root, ok := l.Parse(variant); ok {
 				checked++
 				standsThere(t, filepath.Base(file), strings.Split(string(variant), "\n"), root)
 			}
@@ -134,22 +135,22 @@ func TestNodesKnowTheirPlace(t *testing.T) {
 	}
 }
 
-func standsThere(t *testing.T, file string, lines []string, n node) {
+func standsThere(t *testing.T, file string, lines []string, n yaml.Node) {
 	t.Helper()
-	scalar := n.kind == textNode || n.kind == numberNode || n.kind == boolNode || n.kind == nullNode && n.text != ""
-	line := []rune(lines[n.at.line-1])
+	scalar := n.Kind != yaml.List && n.Kind != yaml.Mapping && (n.Kind != yaml.Null || n.Text != "")
+	line := []rune(lines[n.At.Line-1])
 	switch {
-	case n.at.col < 1 || n.at.col > len(line):
-		t.Errorf("%s:%d:%d: the line has %d characters", file, n.at.line, n.at.col, len(line))
-	case scalar && line[n.at.col-1] != '"' && !strings.HasPrefix(string(line[n.at.col-1:]), n.text):
-		t.Errorf("%s:%d:%d: %q does not stand in %q", file, n.at.line, n.at.col, n.text, string(line))
+	case n.At.Col < 1 || n.At.Col > len(line):
+		t.Errorf("%s:%d:%d: the line has %d characters", file, n.At.Line, n.At.Col, len(line))
+	case scalar && line[n.At.Col-1] != '"' && !strings.HasPrefix(string(line[n.At.Col-1:]), n.Text):
+		t.Errorf("%s:%d:%d: %q does not stand in %q", file, n.At.Line, n.At.Col, n.Text, string(line))
 	}
-	for _, item := range n.items {
+	for _, item := range n.Items {
 		standsThere(t, file, lines, item)
 	}
-	for _, m := range n.members {
-		standsThere(t, file, lines, m.key)
-		standsThere(t, file, lines, m.value)
+	for _, m := range n.Members {
+		standsThere(t, file, lines, m.Key)
+		standsThere(t, file, lines, m.Value)
 	}
 }
 
@@ -373,16 +374,17 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, faults := Load("p.yml", text)
 		errors := 0
-		last := pos{1, 1}
+		last := yaml.Pos{Line: 1, Col: 1}
 		lineCount := 1 + bytes.Count(text, []byte("\n"))
 		for _, fault := range faults {
 			if !fault.Warning {
 				errors++
 			}
-			if fault.Line < last.line || fault.Line == last.line && fault.Col < last.col || fault.Line > lineCount || fault.Message == "" {
+			at := yaml.Pos{Line: fault.Line, Col: fault.Col}
+			if at.Compare(last) < 0 || fault.Line > lineCount || fault.Message == "" {
 				t.Errorf("%s: after %v, in a text of %d lines", fault, last, lineCount)
 			}
-			last = pos{fault.Line, fault.Col}
+			last = at
 		}
 		if (p == nil) != (errors > 0) {
 			t.Fatalf("policy is nil: %v; faults:\n%s", p == nil, lines(faults))

@@ -26,7 +26,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"internal/wire":           {[]string{"internal/record"}, []string{"internal/devbroker"}},
 	"internal/devbroker":      {[]string{"internal/record"}, nil},
 	"internal/devbroker/real": {[]string{"internal/devbroker"}, nil},
-	"classifier":              {[]string{"internal/record"}, []string{"internal/devbroker"}},
+	"classifier":              {[]string{"internal/record", "internal/yaml"}, []string{"internal/devbroker"}},
 	"classifier/data/rebuild": {},
 	"sinks":                   {[]string{"internal/record", "internal/wire"}, []string{"internal/devbroker", "internal/devbroker/real"}},
 	"ledger":                  {[]string{"internal/record"}, []string{"ledger/writer"}},

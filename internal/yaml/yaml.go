@@ -35,10 +35,11 @@ func (f Fault) Error() string { return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Lin
 // Reader reads one file and collects what is wrong with it.
 type Reader struct {
 	File     string // the name that faults carry
-	What     string // the kind of file, for messages: claim, policy
+	What     string // the kind of file, for messages: policy, cases file, claim
 	Needs    string // the top keys that it must have, for messages
 	MaxBytes int
-	MaxKeys  int // bounds the time of the parser, which grows with the square of the keys of one mapping
+	MaxKeys  int  // bounds the time of the parser, which grows with the square of the keys of one mapping
+	LongText bool // text may go over several lines, as a block or in quotes
 	faults   []Fault
 }
 
@@ -50,7 +51,7 @@ func (y *Reader) Fault(at Pos, format string, args ...any) {
 // Faults are all that were noted, in the order in which they stand in the text.
 func (y *Reader) Faults() []Fault {
 	slices.SortStableFunc(y.faults, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+		return Pos{a.Line, a.Col}.Compare(Pos{b.Line, b.Col})
 	})
 	return y.faults
 }
@@ -70,6 +71,11 @@ const (
 
 // Pos is a place in a file's text.
 type Pos struct{ Line, Col int }
+
+// Compare is below 0 if p stands before q in the text, above 0 if after it.
+func (p Pos) Compare(q Pos) int {
+	return cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Col, q.Col))
+}
 
 // Node is one YAML value, in the few shapes that a file may have.
 type Node struct {
@@ -159,6 +165,9 @@ func (y *Reader) readableText(text []byte) bool {
 		case r == '\t':
 			y.Fault(at, `tab: write blanks, or "\t" in double quotes`) // the parser drops it from plain text
 			return false
+		case r == ' ' && y.LongText && bytes.HasPrefix(bytes.TrimPrefix(text[i+1:], []byte("\r")), []byte("\n")):
+			y.Fault(at, "blank at the end of the line: remove it, or write the text in double quotes on one line")
+			return false
 		case invisible(r):
 			y.Fault(at, `character %U: write it as an escape in double quotes, such as "\u%04x"`, r, r)
 			return false
@@ -219,7 +228,9 @@ func (y *Reader) plainTokens(tokens token.Tokens) bool {
 			y.Fault(position(tk), "directive: a %s has none, leave it out", y.What)
 		case token.LiteralType, token.FoldedType:
 			block = true
-			y.Fault(position(tk), "block text %s: write the text in quotes on one line", tk.Value)
+			if !y.LongText {
+				y.Fault(position(tk), "block text %s: write the text in quotes on one line", tk.Value)
+			}
 		case token.MappingKeyType:
 			y.Fault(position(tk), "explicit key ?: write KEY: VALUE")
 		case token.MappingValueType:
@@ -251,11 +262,11 @@ func (y *Reader) plainTokens(tokens token.Tokens) bool {
 	return len(y.faults) == before
 }
 
-// textToken refuses text that the lexer takes for text though other readers of YAML do not, and text over
-// several lines, where a comma or a quote is missing more often than not.
+// textToken refuses text that the lexer takes for text though other readers of YAML do not, and, unless a
+// file may have it, text over several lines, where a comma or a quote is missing more often than not.
 func (y *Reader) textToken(tk *token.Token) {
 	switch {
-	case strings.Contains(strings.TrimSpace(tk.Origin), "\n"):
+	case !y.LongText && strings.Contains(strings.TrimSpace(tk.Origin), "\n"):
 		y.Fault(position(tk), "text %q goes on in the next line: write it on one line, is a comma or a quote missing?", tk.Value)
 	case quoted(tk):
 	case strings.Contains(tk.Value, ": "), strings.HasSuffix(tk.Value, ":"):
