@@ -201,15 +201,8 @@ func (l *Log) lastCheckpoint(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		tree, err := l.readTreeState()
+		tree, cp, err := l.readHeads()
 		if err != nil {
-			return err
-		}
-		cp, err := l.Checkpoint()
-		if err != nil {
-			return err
-		}
-		if err := l.notShrunk(tree, cp); err != nil {
 			return err
 		}
 		if cp.Size >= tree.Size {

@@ -26,15 +26,8 @@ func (l *Log) recover(ctx context.Context) error {
 	if err := syncDir(filepath.Join(l.dir, ".state")); err != nil {
 		return err
 	}
-	tree, err := l.readTreeState()
+	tree, cp, err := l.readHeads()
 	if err != nil {
-		return err
-	}
-	cp, err := l.Checkpoint()
-	if err != nil {
-		return err
-	}
-	if err := l.notShrunk(tree, cp); err != nil {
 		return err
 	}
 	tail, err := l.startOfTail(ctx, tree.Size)
@@ -70,12 +63,21 @@ func (l *Log) recover(ctx context.Context) error {
 	return nil
 }
 
-// notShrunk refuses a tree that is smaller than what was signed, or was durable in this process.
-func (l *Log) notShrunk(tree treeState, cp Checkpoint) error {
-	if had := max(cp.Size, l.Size()); tree.Size < had {
-		return fmt.Errorf("its tree has size %d, and it had %d: entries are lost, restore the folder", tree.Size, had)
+// readHeads reads what is durable and what is signed of it. It refuses a tree that is smaller than what was signed, or
+// was durable in this process.
+func (l *Log) readHeads() (treeState, Checkpoint, error) {
+	tree, err := l.readTreeState()
+	if err != nil {
+		return tree, Checkpoint{}, err
 	}
-	return nil
+	cp, err := l.Checkpoint()
+	if err != nil {
+		return tree, cp, err
+	}
+	if had := max(cp.Size, l.Size()); tree.Size < had {
+		return tree, cp, fmt.Errorf("its tree has size %d, and it had %d: entries are lost, restore the folder", tree.Size, had)
+	}
+	return tree, cp, nil
 }
 
 // recovered puts what was read into force.
