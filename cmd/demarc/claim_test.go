@@ -15,18 +15,12 @@ import (
 	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/claim"
 	"github.com/demarc/demarc/ledger/report"
-	"github.com/demarc/demarc/ledger/writer"
 )
 
 // testLedger writes a ledger of 30 records with the log itself: 20 of US, 8 of DE, 2 that are quarantined. It
 // returns its folder and verifier key.
 func testLedger(t *testing.T) (dir, vkey string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "ledger")
-	vkey, err := writer.Init(dir, "demarc.test/claims")
-	if err != nil {
-		t.Fatal(err)
-	}
 	text := []byte(mustRead(t, goodPolicy))
 	entries, err := ledger.PolicyEntries(7, text)
 	if err != nil {
@@ -71,17 +65,8 @@ func testLedger(t *testing.T) (dir, vkey string) {
 		entries = append(entries, ledger.Entry{Kind: ledger.KindRange, Range: r})
 	}
 	span(1_782_867_600_000, 30, "stop")
-	log, err := writer.Open(t.Context(), dir, "", writer.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Append(t.Context(), entries); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return dir, vkey
+	dir = filepath.Join(t.TempDir(), "ledger")
+	return dir, writeLedger(t, dir, "demarc.test/claims", entries)
 }
 
 func TestClaim(t *testing.T) {

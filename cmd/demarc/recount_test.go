@@ -6,13 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/demarc/demarc/internal/devbroker"
 	"github.com/demarc/demarc/ledger"
-	"github.com/demarc/demarc/ledger/writer"
 	"github.com/demarc/demarc/router/recount"
 )
 
@@ -26,25 +24,11 @@ func newRecountSite(t *testing.T, clusterID string) (s *site, ledgerDir, vkey st
 		}
 	}
 	ledgerDir = filepath.Join(s.dir, "ledger")
-	vkey, err := writer.Init(ledgerDir, "demarc.test/recount")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := writer.Open(t.Context(), ledgerDir, "", writer.Options{Interval: time.Nanosecond, CheckpointInterval: 100 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
 	told, err := ledger.PolicyEntries(1, []byte(mustRead(t, s.policy)))
-	if err == nil {
-		err = log.Append(t.Context(), told)
-	}
-	if err == nil {
-		err = log.Close(t.Context())
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, ledgerDir, vkey
+	return s, ledgerDir, writeLedger(t, ledgerDir, "demarc.test/recount", told)
 }
 
 func TestRecountFindsRecordsWithoutReceipt(t *testing.T) {

@@ -16,15 +16,6 @@ import (
 // newLedger makes a ledger with a policy, a gap and a topic of which one offset was not read.
 func newLedger(t *testing.T, more ...ledger.Entry) (dir, vkey string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "ledger")
-	vkey, err := writer.Init(dir, "example.com/ledger")
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := writer.Open(t.Context(), dir, "", writer.Options{Interval: time.Nanosecond, CheckpointInterval: 100 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
 	entries, err := ledger.PolicyEntries(3, []byte("version: 3\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -35,13 +26,28 @@ func newLedger(t *testing.T, more ...ledger.Entry) (dir, vkey string) {
 	}}, ledger.Entry{Kind: ledger.KindSpan, Span: &ledger.Span{
 		At: 1700000000000, Cluster: "src", Count: 1, First: []int64{5}, Stable: []int64{10}, Topic: "events", Why: "stop",
 	}})
-	if err := log.Append(t.Context(), append(entries, more...)); err != nil {
+	dir = filepath.Join(t.TempDir(), "ledger")
+	return dir, writeLedger(t, dir, "example.com/ledger", append(entries, more...))
+}
+
+// writeLedger makes a ledger that holds the entries and returns its verifier key.
+func writeLedger(t *testing.T, dir, origin string, entries []ledger.Entry) (vkey string) {
+	t.Helper()
+	vkey, err := writer.Init(dir, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := writer.Open(t.Context(), dir, "", writer.Options{Interval: time.Nanosecond, CheckpointInterval: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Append(t.Context(), entries); err != nil {
 		t.Fatal(err)
 	}
 	if err := log.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return dir, vkey
+	return vkey
 }
 
 func TestVerify(t *testing.T) {
