@@ -3,6 +3,7 @@ package classifier
 import (
 	"fmt"
 
+	"github.com/demarc/demarc/internal/record"
 	"github.com/demarc/demarc/internal/yaml"
 )
 
@@ -18,7 +19,7 @@ func (l *loader) readJurisdictions(section []yaml.Member) {
 		name := m.Key.Text
 		l.policy.Jurisdictions[i].Name = name
 		l.jurisdictionPlaces[i] = jurisdictionPlaces{at: m.Key.At, route: ref{to: -1}, quarantine: ref{to: -1}}
-		if !jurisdictionName(name) {
+		if !record.IsJurisdiction(name) {
 			l.Fault(m.Key.At, "jurisdiction name %q: want an upper-case letter, then upper-case letters, digits and underscores", name)
 		}
 		fields, ok := l.Fields(m.Value, "jurisdiction "+name, "countries", "rest", "store_in", "when")
@@ -39,17 +40,6 @@ func (l *loader) readJurisdictions(section []yaml.Member) {
 		l.readWhen(i, m, fields)
 	}
 	l.readStoreIn(rest, storeIn)
-}
-
-// jurisdictionName reports whether name is [A-Z][A-Z0-9_]*.
-func jurisdictionName(name string) bool {
-	for i, c := range []byte(name) {
-		letter := 'A' <= c && c <= 'Z'
-		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
-			return false
-		}
-	}
-	return name != ""
 }
 
 // readCountries reads what a jurisdiction is: its countries, or the rest.

@@ -148,7 +148,7 @@ func (l *loader) kafkaPlace(m yaml.Member, what string) *KafkaPlace {
 	}
 	if f, ok := fields["topic"]; ok {
 		place.Topic, ok = l.Text(f.Value, "topic of "+what)
-		if ok && !topicName(place.Topic) {
+		if ok && !record.IsTopic(place.Topic) {
 			l.Fault(f.Value.At, "topic %q of %s: Kafka wants 1 to 249 ASCII letters, digits, dots, dashes and underscores", place.Topic, what)
 		}
 	} else {
@@ -237,16 +237,4 @@ func hostPort(broker string) (string, bool) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	return net.JoinHostPort(host, port), err == nil && n > 0
-}
-
-// topicName reports whether Kafka would take the name (org.apache.kafka.common.internals.Topic.validate).
-func topicName(name string) bool {
-	for _, c := range []byte(name) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return name != "" && len(name) <= 249 && name != "." && name != ".."
 }

@@ -63,30 +63,18 @@ func (c *cursor) set() string {
 
 func setOfNames(s string) bool {
 	if !strings.Contains(s, "+") {
-		return jurisdictionName(s)
+		return record.IsJurisdiction(s)
 	}
 	names := strings.Split(s, "+")
 	if len(names) > record.MaxJurisdictions {
 		return false
 	}
 	for i, name := range names {
-		if !jurisdictionName(name) || slices.Contains(names[:i], name) {
+		if !record.IsJurisdiction(name) || slices.Contains(names[:i], name) {
 			return false
 		}
 	}
 	return true
-}
-
-func jurisdictionName(s string) bool {
-	for i := range len(s) {
-		switch b := s[i]; {
-		case 'A' <= b && b <= 'Z':
-		case i > 0 && ('0' <= b && b <= '9' || b == '_'):
-		default:
-			return false
-		}
-	}
-	return s != ""
 }
 
 // topic reads a name that Kafka allows a topic.
@@ -95,15 +83,7 @@ func (c *cursor) topic() string {
 	if c.err != nil {
 		return ""
 	}
-	ok := s != "" && len(s) <= 249 && s != "." && s != ".."
-	for i := range len(s) {
-		switch b := s[i]; {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '-':
-		default:
-			ok = false
-		}
-	}
-	if !ok {
+	if !record.IsTopic(s) {
 		c.fail("%q is not a topic: want 1 to 249 ASCII letters, digits, dots, dashes and underscores", s)
 	}
 	return s

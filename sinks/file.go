@@ -171,7 +171,7 @@ func (f *File) Deliver(ctx context.Context, _ int, b *record.Batch) {
 		b.Settle(record.Receipt{}, err)
 		return
 	}
-	if !validTopic(b.Source.Topic) {
+	if !record.IsTopic(b.Source.Topic) {
 		b.Settle(record.Receipt{}, fmt.Errorf("deliver to sink %s: %q is no name of a topic", f.cfg.Name, b.Source.Topic))
 		return
 	}

@@ -53,19 +53,7 @@ func parsePartitionDir(name string) (tp record.TopicPartition, ok bool) {
 	}
 	p, err := strconv.ParseInt(name[i+1:], 10, 32)
 	tp = record.TopicPartition{Topic: name[:i], Partition: int32(p)}
-	return tp, err == nil && partitionDir(tp) == name && validTopic(tp.Topic)
-}
-
-// validTopic is Kafka's own rule for topic names, which also makes them safe as names of directories.
-func validTopic(topic string) bool {
-	for _, c := range []byte(topic) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return topic != "" && len(topic) <= 249
+	return tp, err == nil && partitionDir(tp) == name && record.IsTopic(tp.Topic)
 }
 
 // partitionLog is what a file sink holds of one source partition. One goroutine at a time uses it.

@@ -129,7 +129,7 @@ func (p *specReader) subject(n yaml.Node) {
 	if !ok {
 		p.Fault(n.At, "subject has no jurisdiction: write the name that the policy gives it")
 	} else if name, ok := p.Text(j.Value, "jurisdiction"); ok {
-		if p.spec.Jurisdiction = name; !isJurisdiction(name) {
+		if p.spec.Jurisdiction = name; !record.IsJurisdiction(name) {
 			p.Fault(j.Value.At, "jurisdiction name %q: want an upper-case letter, then upper-case letters, digits and underscores", name)
 		}
 	}
@@ -145,11 +145,6 @@ func (p *specReader) subject(n yaml.Node) {
 		p.spec.Policies = append(p.spec.Policies, item.Text)
 	}
 	slices.Sort(p.spec.Policies)
-}
-
-// isJurisdiction reports whether name is [A-Z][A-Z0-9_]*.
-func isJurisdiction(name string) bool {
-	return name != "" && 'A' <= name[0] && name[0] <= 'Z' && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
 }
 
 func (p *specReader) verb(n yaml.Node) {
@@ -329,7 +324,7 @@ func (p *specReader) set(set string, n yaml.Node) string {
 		return set
 	}
 	for name := range strings.SplitSeq(set, "+") {
-		if !isJurisdiction(name) {
+		if !record.IsJurisdiction(name) {
 			p.Fault(n.At, "sets name %q: want names of jurisdictions joined by +, or %s", set, noSet)
 			break
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/demarc/demarc/internal/record"
 )
 
 func TestParse(t *testing.T) {
@@ -115,7 +117,7 @@ func FuzzParse(f *testing.F) {
 		if spec == nil {
 			return
 		}
-		if len(spec.Sinks) == 0 || !isJurisdiction(spec.Jurisdiction) {
+		if len(spec.Sinks) == 0 || !record.IsJurisdiction(spec.Jurisdiction) {
 			t.Errorf("%+v", spec)
 		}
 		for _, sink := range spec.Sinks {
