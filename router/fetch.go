@@ -88,11 +88,19 @@ type chunk struct {
 // fate is what became of a chunk. A chunk that is given up takes along all that follow it in its partition, and
 // none that came before.
 type fate struct {
+	filed   chan struct{} // closed when the chunk has been handed to the ledger, or never will be
+	unfiled bool          // never; to be read after that
 	known   chan struct{} // closed when the chunk has finished
 	givenUp bool          // to be read after that
 }
 
-func newFate() *fate { return &fate{known: make(chan struct{})} }
+func newFate() *fate { return &fate{filed: make(chan struct{}), known: make(chan struct{})} }
+
+// file says whether the chunk was handed to the ledger.
+func (f *fate) file(handed bool) {
+	f.unfiled = !handed
+	close(f.filed)
+}
 
 // fetchBuffer holds one fetch response for the chunks that borrow from it.
 type fetchBuffer struct {
@@ -443,6 +451,7 @@ func (f *fetcher) await(p *partition, turn <-chan struct{}) {
 // drop gives up a chunk that no lane took.
 func (f *fetcher) drop(c *chunk) {
 	c.fate.givenUp = true
+	c.fate.file(false)
 	c.buffer.release()
 	c.p.account.abandon(c.to - c.from)
 	close(c.fate.known)

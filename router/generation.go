@@ -22,6 +22,7 @@ type generation struct {
 	fetcher  *fetcher
 	lanes    map[int]*lane
 	commits  *commits
+	scribe   *scribe // nil without a ledger
 	vitality *vitality
 	lacking  map[record.TopicPartition]error // partitions that cannot begin without a gap in the evidence
 }
@@ -62,6 +63,9 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	if err := g.commits.flush(); err != nil {
 		return nil, fmt.Errorf("commit where to begin: %w", err)
 	}
+	if r.witness != nil {
+		g.scribe = newScribe(r.witness)
+	}
 	g.vitality = newVitality(r.cfg.SessionTimeout/2, time.Now(), g.commits.confirm)
 	g.fetcher = r.newFetcher(len(starts))
 	perLane := map[int]int{}
@@ -88,6 +92,7 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 // nothingBefore is what the first chunk of a partition follows.
 func nothingBefore() *fate {
 	f := newFate()
+	f.file(true)
 	close(f.known)
 	return f
 }
@@ -115,6 +120,9 @@ func (g *generation) run(over, quit <-chan struct{}) (complete bool, err error) 
 	}
 	fetcher.Go(func() { g.fetcher.run(fetching) })
 	background.Go(func() { g.beat(work) })
+	if g.scribe != nil {
+		background.Go(func() { g.scribe.run(work) })
+	}
 
 	complete, err = g.untilOver(over, quit)
 	lost := err != nil // the coordinator takes no more commits of ours

@@ -71,6 +71,7 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 	}
 	if c.p.broken {
 		close(c.handedOver)
+		c.fate.file(false)
 		l.abandon(c)
 		return
 	}
@@ -85,14 +86,13 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errFenced) {
 		l.gen.fetcher.hold(ctx, c.p, err)
 	}
+	l.gen.fetcher.await(c.p, c.before.filed) // what lies below this chunk is with the ledger, or never will be
+	filed, err := l.file(receipts, err)
+	evidence, err := l.evidence(ctx, filed, err)
+	// With a ledger, a crash from here on costs nothing: whoever owns the partition next begins where it ends.
+
 	l.gen.fetcher.await(c.p, c.before.known) // what lies below this chunk has settled or was given up
 	if err != nil || c.before.givenUp {
-		l.abandon(c)
-		return
-	}
-	evidence, err := l.append(ctx, receipts)
-	// With a ledger, a crash from here on costs nothing: whoever owns the partition next begins where it ends.
-	if err != nil {
 		l.abandon(c)
 		return
 	}
@@ -122,12 +122,19 @@ func (p *part) offset(i int) int64 {
 type delivery []part
 
 // receipts says that every record of a chunk is durable at its sink or at its quarantine, and what to book for it.
-// Only lane.receipts makes one; append needs one.
+// Only lane.receipts makes one; file needs one.
 type receipts struct {
 	chunk *chunk
 }
 
-// evidence says that the ledger, if there is one, holds what became of a chunk. Only lane.append makes one;
+// filed says that a chunk is on its way into the ledger, if there is one. Only lane.file makes one; evidence needs
+// one.
+type filed struct {
+	chunk  *chunk
+	filing *filing // nil without a ledger
+}
+
+// evidence says that the ledger, if there is one, holds what became of a chunk. Only lane.evidence makes one;
 // settle needs one.
 type evidence struct {
 	chunk *chunk
@@ -168,18 +175,36 @@ func (l *lane) receipts(ctx context.Context, c *chunk, d delivery) (receipts, er
 	return receipts{c}, failed
 }
 
-// append makes the evidence of a chunk durable. A ledger that cannot be written is tried until ctx ends: the
-// partition waits. One that refuses what it is told holds the partition.
-func (l *lane) append(ctx context.Context, r receipts) (evidence, error) {
-	if l.router.witness == nil {
-		return evidence(r), nil
+// file hands a chunk to the ledger, and lets the next one of its partition follow. After one that was not handed
+// over none is.
+func (l *lane) file(r receipts, failed error) (filed, error) {
+	f := filed{chunk: r.chunk}
+	if failed == nil && r.chunk.before.unfiled {
+		failed = errGivenUpBefore
 	}
-	err := l.router.witness.append(ctx, r.chunk)
-	if err != nil && ctx.Err() == nil {
-		l.gen.fetcher.hold(ctx, r.chunk.p, err)
+	if failed == nil && l.gen.scribe != nil {
+		f.filing = l.gen.scribe.hand(r.chunk)
 	}
-	return evidence(r), err
+	r.chunk.fate.file(failed == nil)
+	return f, failed
 }
+
+// evidence waits until the ledger has a chunk: one that cannot be written is tried until the generation ends, and
+// the partition waits. One that refuses what it is told holds the partition.
+func (l *lane) evidence(ctx context.Context, f filed, failed error) (evidence, error) {
+	if failed != nil || f.filing == nil {
+		return evidence{f.chunk}, failed
+	}
+	<-f.filing.done
+	err := f.filing.err
+	if err != nil && ctx.Err() == nil {
+		l.gen.fetcher.hold(ctx, f.chunk.p, err)
+	}
+	return evidence{f.chunk}, err
+}
+
+// errGivenUpBefore is why a chunk is given up whose own sinks have settled it.
+var errGivenUpBefore = errors.New("the chunk before it was given up")
 
 // settle books a chunk in its partition's account.
 func (l *lane) settle(e evidence) position {

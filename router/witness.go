@@ -89,19 +89,17 @@ func (w *witness) hourly(ctx context.Context) {
 	}
 }
 
-// append tells what became of a chunk.
-func (w *witness) append(ctx context.Context, c *chunk) error {
-	err := w.introduce(ctx, func(sink int, p record.Proof) bool {
-		return p.Held && slices.ContainsFunc(c.segments, func(s *segment) bool {
-			return slices.ContainsFunc(s.stores, func(st store) bool { return st.sink == sink })
-		})
-	})
+// append tells what became of chunks, in their order.
+func (w *witness) append(ctx context.Context, chunks ...*chunk) error {
+	err := w.introduce(ctx, func(sink int, p record.Proof) bool { return p.Held && holdsSome(sink, chunks) })
 	if err != nil {
 		return err
 	}
-	entries := make([]ledger.Entry, len(c.segments))
-	for i, s := range c.segments {
-		entries[i] = ledger.Entry{Kind: ledger.KindRange, Range: w.rangeOf(c, s)}
+	var entries []ledger.Entry
+	for _, c := range chunks {
+		for _, s := range c.segments {
+			entries = append(entries, ledger.Entry{Kind: ledger.KindRange, Range: w.rangeOf(c, s)})
+		}
 	}
 	return w.keep(ctx, entries)
 }

@@ -84,7 +84,7 @@ func openFolder(ctx context.Context, c *settings, to *slog.Logger) (*writer.Log,
 		return nil, nil
 	}
 	klog.SetSlogLogger(to.With("from", "tessera"))
-	log, err := writer.Open(ctx, c.Ledger, c.LedgerKey, writer.Options{})
+	log, err := writer.Open(ctx, c.Ledger, c.LedgerKey, writer.Options{Interval: time.Nanosecond}) // the router gathers entries itself
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usageError(fmt.Errorf("open the ledger: %w; make one: demarc ledger init %s", err, c.Ledger))
 	}

@@ -1,0 +1,129 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/demarc/demarc/ledger"
+)
+
+// scribe takes the chunks of one generation to the ledger, those of a partition in their order. While one append is
+// under way the next chunks gather: a ledger's commit costs about the same whatever it holds, and no partition waits
+// for its own chunk before to be durable.
+type scribe struct {
+	witness *witness
+
+	mu    sync.Mutex
+	queue []*filing
+	wake  chan struct{} // holds one token when there is something in queue
+	over  bool          // nothing more is taken
+}
+
+// filing is a chunk on its way into the ledger.
+type filing struct {
+	chunk *chunk
+	done  chan struct{}
+	err   error // once done is closed
+}
+
+func newScribe(w *witness) *scribe { return &scribe{witness: w, wake: make(chan struct{}, 1)} }
+
+// hand takes a chunk whose records are all durable. The chunks of a partition are handed in their order.
+func (s *scribe) hand(c *chunk) *filing {
+	f := &filing{chunk: c, done: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		f.settle(context.Canceled)
+		return f
+	}
+	s.queue = append(s.queue, f)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return f
+}
+
+func (f *filing) settle(err error) {
+	f.err = err
+	close(f.done)
+}
+
+// A chunk that comes after a pause is appended at once. Under load an append begins when 25 times as long as the last
+// one took has passed since that began: others gather meanwhile, and the ledger takes a 25th of the time at most.
+const (
+	restFactor = 25
+	restMost   = 250 * time.Millisecond
+)
+
+// run appends what is handed over until ctx ends.
+func (s *scribe) run(ctx context.Context) {
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	for {
+		select {
+		case <-rest.C:
+		case <-ctx.Done():
+			s.end(ctx.Err())
+			return
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			s.end(ctx.Err())
+			return
+		}
+		begun := time.Now()
+		s.append(ctx, s.take(false))
+		took := time.Since(begun)
+		rest.Reset(min(restFactor*took, restMost) - took)
+	}
+}
+
+// end gives up what is left.
+func (s *scribe) end(err error) {
+	for _, f := range s.take(true) {
+		f.settle(err)
+	}
+}
+
+func (s *scribe) take(last bool) []*filing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = last
+	taken := s.queue
+	s.queue = nil
+	return taken
+}
+
+// append appends a group at once. If the ledger refuses something in it, each chunk stands for itself: a partition
+// whose entries contradict the ledger does not hold the others.
+func (s *scribe) append(ctx context.Context, group []*filing) {
+	chunks := make([]*chunk, len(group))
+	for i, f := range group {
+		chunks[i] = f.chunk
+	}
+	err := s.witness.append(ctx, chunks...)
+	if errors.Is(err, ledger.ErrRefused) && len(group) > 1 {
+		for _, f := range group {
+			f.settle(s.witness.append(ctx, f.chunk))
+		}
+		return
+	}
+	for _, f := range group {
+		f.settle(err)
+	}
+}
+
+// holdsSome reports whether a sink stored records of one of the chunks.
+func holdsSome(sink int, chunks []*chunk) bool {
+	return slices.ContainsFunc(chunks, func(c *chunk) bool {
+		return slices.ContainsFunc(c.segments, func(s *segment) bool {
+			return slices.ContainsFunc(s.stores, func(st store) bool { return st.sink == sink })
+		})
+	})
+}
