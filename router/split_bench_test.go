@@ -1,6 +1,7 @@
 package router
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"testing"
 	"time"
@@ -30,22 +31,23 @@ sinks:
   held: {location: {country: US, region: a, operator: o}, file: {dir: held}}
 `
 
-// BenchmarkSplit is the path of a chunk without the network: CRC, decompression, extract, decide, split,
-// compression. ns/record is what to look at.
-func BenchmarkSplit(b *testing.B) {
-	for _, codec := range []wire.Codec{wire.Zstd, wire.LZ4, wire.None} {
+// BenchmarkProcess is the path of a chunk without the network: CRC, decompression, extract, decide, split,
+// compression, the batch's own CRC and, with a ledger, its digest. ns/record is what to look at.
+func BenchmarkProcess(b *testing.B) {
+	for _, codec := range []wire.Codec{wire.Zstd, wire.LZ4, wire.Snappy, wire.Gzip, wire.None} {
 		for _, run := range []int{0, 800} {
 			name := fmt.Sprintf("%v/mixed", codec)
 			if run > 0 {
 				name = fmt.Sprintf("%v/pure", codec)
 			}
-			b.Run(name, func(b *testing.B) { benchmarkSplit(b, codec, run) })
+			b.Run(name, func(b *testing.B) { benchmarkProcess(b, codec, run, false) })
+			b.Run(name+"/digest", func(b *testing.B) { benchmarkProcess(b, codec, run, true) })
 		}
 	}
 }
 
-func benchmarkSplit(b *testing.B, codec wire.Codec, run int) {
-	split := splitter(b, trafficBatch(b, codec, 800, run), 800)
+func benchmarkProcess(b *testing.B, codec wire.Codec, run int, digest bool) {
+	split := splitter(b, trafficBatch(b, codec, 800, run), 800, digest)
 	b.ReportAllocs()
 	for b.Loop() {
 		split()
@@ -54,7 +56,7 @@ func benchmarkSplit(b *testing.B, codec wire.Codec, run int) {
 }
 
 // splitter returns a function that splits one batch of records and gives the results back, as a sink would.
-func splitter(t testing.TB, raw []byte, records int64) func() {
+func splitter(t testing.TB, raw []byte, records int64, digest bool) func() {
 	t.Helper()
 	p, faults := classifier.Load("bench.yml", []byte(benchPolicy))
 	if p == nil {
@@ -82,6 +84,9 @@ func splitter(t testing.TB, raw []byte, records int64) func() {
 		}
 		for i := range parts {
 			wire.Seal(parts[i].batch.Bytes, 1, 0, 0)
+			if digest {
+				sha256.Sum256(wire.Batch{Raw: parts[i].batch.Bytes}.Section())
+			}
 			r.outputs.put(parts[i].batch.Bytes)
 		}
 	}
@@ -89,7 +94,7 @@ func splitter(t testing.TB, raw []byte, records int64) func() {
 
 // TestSplitAllocatesNothingPerRecord: what a chunk costs in allocations does not grow with its records.
 func TestSplitAllocatesNothingPerRecord(t *testing.T) {
-	few, many := splitter(t, trafficBatch(t, wire.LZ4, 80, 0), 80), splitter(t, trafficBatch(t, wire.LZ4, 800, 0), 800)
+	few, many := splitter(t, trafficBatch(t, wire.LZ4, 80, 0), 80, false), splitter(t, trafficBatch(t, wire.LZ4, 800, 0), 800, false)
 	for range 5 { // buffers reach their size
 		few()
 		many()

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -83,21 +84,40 @@ func BenchmarkRead(b *testing.B) {
 	perRecord(b)
 }
 
-// BenchmarkSplit iterates and copies each record into one of three batches.
+// BenchmarkSplit iterates and copies each record into one of so many batches.
 func BenchmarkSplit(b *testing.B) {
 	batch := benchBatch(b, None)
-	var sinks [3]Builder
-	for b.Loop() {
-		for i := range sinks {
-			sinks[i].Reset()
-		}
-		var r Record
-		it := Iterate(batch.Section(), batch)
-		for i := 0; it.Next(&r); i++ {
-			sinks[i%len(sinks)].Add(batch.Timestamp(&r), r.Tail)
-		}
+	for _, sinks := range []int{1, 2, 4, 16} {
+		b.Run(fmt.Sprintf("sinks=%d", sinks), func(b *testing.B) {
+			b.ReportAllocs()
+			built := make([]Builder, sinks)
+			for b.Loop() {
+				for i := range built {
+					built[i].Reset()
+				}
+				var r Record
+				it := Iterate(batch.Section(), batch)
+				for i := 0; it.Next(&r); i++ {
+					built[i%sinks].Add(batch.Timestamp(&r), r.Tail)
+				}
+			}
+			perRecord(b)
+		})
 	}
-	perRecord(b)
+}
+
+// BenchmarkDigest is what a receipt costs: SHA-256 over the records section as stored.
+func BenchmarkDigest(b *testing.B) {
+	for _, c := range codecs {
+		b.Run(c.String(), func(b *testing.B) {
+			section := benchBatch(b, c).Section()
+			b.SetBytes(int64(len(section)))
+			for b.Loop() {
+				sha256.Sum256(section)
+			}
+			perRecord(b)
+		})
+	}
 }
 
 func BenchmarkPassThrough(b *testing.B) {
