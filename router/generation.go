@@ -64,7 +64,7 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 		return nil, fmt.Errorf("commit where to begin: %w", err)
 	}
 	if r.witness != nil {
-		g.scribe = newScribe(r.witness)
+		g.scribe = newScribe(r.witness, r.cfg.Window)
 	}
 	g.vitality = newVitality(r.cfg.SessionTimeout/2, time.Now(), g.commits.confirm)
 	g.fetcher = r.newFetcher(len(starts))

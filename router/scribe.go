@@ -16,10 +16,14 @@ import (
 type scribe struct {
 	witness *witness
 
+	window int // chunks of one partition in flight
+
 	mu    sync.Mutex
 	queue []*filing
-	wake  chan struct{} // holds one token when there is something in queue
-	over  bool          // nothing more is taken
+	of    map[*partition]int // chunks in queue
+	wake  chan struct{}      // holds one token when there is something in queue
+	full  chan struct{}      // holds one token when a partition can bring no more before an append
+	over  bool               // nothing more is taken
 }
 
 // filing is a chunk on its way into the ledger.
@@ -29,7 +33,11 @@ type filing struct {
 	err   error // once done is closed
 }
 
-func newScribe(w *witness) *scribe { return &scribe{witness: w, wake: make(chan struct{}, 1)} }
+func newScribe(w *witness, window int) *scribe {
+	return &scribe{
+		witness: w, window: window, of: map[*partition]int{}, wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
+	}
+}
 
 // hand takes a chunk whose records are all durable. The chunks of a partition are handed in their order.
 func (s *scribe) hand(c *chunk) *filing {
@@ -41,11 +49,20 @@ func (s *scribe) hand(c *chunk) *filing {
 		return f
 	}
 	s.queue = append(s.queue, f)
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	s.of[c.p]++
+	signal(s.wake)
+	if s.of[c.p] >= s.window {
+		signal(s.full)
 	}
 	return f
+}
+
+// signal leaves a token in a channel that holds one.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }
 
 func (f *filing) settle(err error) {
@@ -53,20 +70,18 @@ func (f *filing) settle(err error) {
 	close(f.done)
 }
 
-// A chunk that comes after a pause is appended at once. Under load an append begins when 25 times as long as the last
-// one took has passed since that began: others gather meanwhile, and the ledger takes a 25th of the time at most.
-const (
-	restFactor = 25
-	restMost   = 250 * time.Millisecond
-)
+// rest is the least time between the begins of two appends, unless a partition waits with all that it may have in
+// flight. A chunk that comes after a pause is appended at once.
+const rest = 200 * time.Millisecond
 
 // run appends what is handed over until ctx ends.
 func (s *scribe) run(ctx context.Context) {
-	rest := time.NewTimer(0)
-	defer rest.Stop()
+	rested := time.NewTimer(0)
+	defer rested.Stop()
 	for {
 		select {
-		case <-rest.C:
+		case <-rested.C:
+		case <-s.full:
 		case <-ctx.Done():
 			s.end(ctx.Err())
 			return
@@ -77,10 +92,13 @@ func (s *scribe) run(ctx context.Context) {
 			s.end(ctx.Err())
 			return
 		}
-		begun := time.Now()
-		s.append(ctx, s.take(false))
-		took := time.Since(begun)
-		rest.Reset(min(restFactor*took, restMost) - took)
+		group := s.take(false)
+		if len(group) == 0 { // the token was for chunks that went with the group before
+			rested.Reset(0)
+			continue
+		}
+		rested.Reset(rest)
+		s.append(ctx, group)
 	}
 }
 
@@ -97,6 +115,7 @@ func (s *scribe) take(last bool) []*filing {
 	s.over = last
 	taken := s.queue
 	s.queue = nil
+	clear(s.of)
 	return taken
 }
 
