@@ -149,6 +149,12 @@ func Seal(batch []byte, producerID int64, epoch int16, sequence int32) {
 	seal(batch, 0, producerID, epoch, sequence)
 }
 
+// SealTransactional is [Seal] for a batch that belongs to the open transaction of a transactional producer.
+func SealTransactional(batch []byte, producerID int64, epoch int16, sequence int32) {
+	batch[posAttributes+1] |= attrTransactional
+	seal(batch, 0, producerID, epoch, sequence)
+}
+
 // SealAt makes one built batch ready for a file, in which base offsets go on from batch to batch: its base
 // offset, no producer and the CRC-32C.
 func SealAt(batch []byte, baseOffset int64) { seal(batch, baseOffset, -1, -1, -1) }

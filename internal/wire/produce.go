@@ -15,8 +15,7 @@ const (
 	produceMax = 8
 )
 
-// Produce is one Produce request to one broker with acks=all and outside transactions, for kafka-go's
-// Transport.RoundTrip. RoundTrip returns the [ProduceResponse] of this very Produce. The same Produce can be
+// Produce is one Produce request to one broker with acks=all, for kafka-go's Transport.RoundTrip. RoundTrip returns the [ProduceResponse] of this very Produce. The same Produce can be
 // sent again. After a RoundTrip that its context ended without a deadline, a connection may still be reading
 // the batches.
 type Produce struct {
@@ -24,6 +23,11 @@ type Produce struct {
 	ClientID   string
 	Timeout    time.Duration      // how long the broker waits for its replicas
 	Partitions []ProducePartition // those of one topic stand together; a partition occurs once
+
+	// TransactionalID is the transactional producer whose open transaction the batches belong to; empty outside
+	// transactions. It goes with batches of [SealTransactional] and with no others: a broker would take one without
+	// the bit, and everybody would see it at once.
+	TransactionalID string
 
 	version     int16
 	correlation int32
@@ -96,6 +100,12 @@ func (p *Produce) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if p.version < produceMin {
 		return nil, fmt.Errorf("produce to broker %d: it speaks Produce v%d, want v%d or later (Kafka 0.11)", p.BrokerID, p.version, produceMin)
 	}
+	for i := range p.Partitions {
+		b := p.Partitions[i].Batch
+		if sealed := len(b) >= HeaderSize && (Batch{Raw: b}).Transactional(); sealed != (p.TransactionalID != "") {
+			return nil, fmt.Errorf("produce to broker %d: a batch for %s/%d is not sealed for transactional id %q", p.BrokerID, p.Partitions[i].Topic, p.Partitions[i].Partition, p.TransactionalID)
+		}
+	}
 	p.correlation++
 	if err := p.write(rw); err != nil {
 		return nil, fmt.Errorf("produce to broker %d: %w", p.BrokerID, err)
@@ -117,7 +127,11 @@ const direct = 32 << 10
 // write sends the request: large batches as they lie, everything between them gathered.
 func (p *Produce) write(w io.Writer) error {
 	buf := appendRequestHeader(p.request[:0], protocol.Produce, p.version, p.correlation, p.ClientID)
-	buf = append(buf, 0xff, 0xff) // transactional id: null
+	if p.TransactionalID == "" {
+		buf = append(buf, 0xff, 0xff) // null
+	} else {
+		buf = appendString(buf, p.TransactionalID)
+	}
 	buf = append(buf, 0xff, 0xff) // acks: -1, all
 	buf = appendInt32(buf, milliseconds(p.Timeout))
 	topics, size := 0, len(buf)+4

@@ -17,7 +17,7 @@ import (
 func newProduce(version int16) *Produce {
 	p := &Produce{BrokerID: 1, ClientID: "demarc", Timeout: 30 * time.Second, Partitions: []ProducePartition{
 		{Topic: "us", Partition: 3, Batch: []byte("first batch")},
-		{Topic: "us", Partition: 0, Batch: bytes.Repeat([]byte("x"), direct)},
+		{Topic: "us", Partition: 0, Batch: bytes.Repeat([]byte("b"), direct)},
 		{Topic: "eu", Partition: 3, Batch: []byte("last batch")},
 	}}
 	p.Required(map[protocol.ApiKey]int16{protocol.Produce: version})
@@ -177,4 +177,36 @@ func ExampleSeal() {
 	first, _, err := Next(batch)
 	fmt.Println(first.Count(), first.Check(), err)
 	// Output: 1 <nil> <nil>
+}
+
+// TestProduceInATransaction: the id goes with sealed batches and with nothing else.
+func TestProduceInATransaction(t *testing.T) {
+	sealed := built(t)
+	SealTransactional(sealed, 7, 1, 0)
+	if err := (Batch{Raw: sealed}).Check(); err != nil {
+		t.Fatal(err)
+	}
+	plain := built(t)
+	Seal(plain, 7, 1, 0)
+	for _, c := range []struct {
+		id    string
+		batch []byte
+		sent  bool
+	}{{"demarc-lane-1", sealed, true}, {"demarc-lane-1", plain, false}, {"", sealed, false}, {"", plain, true}} {
+		p := &Produce{Partitions: []ProducePartition{{Topic: "entries", Batch: c.batch}}, TransactionalID: c.id}
+		p.Required(map[protocol.ApiKey]int16{protocol.Produce: produceMax})
+		conn := &peer{}
+		_, _ = p.RawExchange(conn) // there is no answer
+		if sent := conn.wrote.Len() > 0; sent != c.sent {
+			t.Errorf("id %q, transactional %v: sent %v, want %v", c.id, Batch{Raw: c.batch}.Transactional(), sent, c.sent)
+		}
+		if !c.sent {
+			continue
+		}
+		req := kmsg.NewPtrProduceRequest()
+		request(t, conn.wrote.Bytes(), req)
+		if got := req.TransactionID; (got == nil) != (c.id == "") || got != nil && *got != c.id {
+			t.Errorf("id %q: the request says %v", c.id, got)
+		}
+	}
 }
