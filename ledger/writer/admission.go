@@ -2,6 +2,7 @@ package writer
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/demarc/demarc/ledger"
 )
@@ -49,6 +50,20 @@ func NewAdmission() *Admission {
 		pinned:   map[sinkPolicy]struct{}{},
 		via:      map[int32]int64{},
 	}
+}
+
+// Clone is a copy that goes its own way.
+func (a *Admission) Clone() *Admission {
+	c := &Admission{
+		streams: maps.Clone(a.streams), policies: map[ledger.PolicyRef]*policyText{}, versions: maps.Clone(a.versions),
+		pinned: maps.Clone(a.pinned), via: maps.Clone(a.via),
+	}
+	for ref, t := range a.policies {
+		own := *t
+		own.texts = append([]string(nil), t.texts...)
+		c.policies[ref] = &own
+	}
+	return c
 }
 
 // Position returns the first offset of a partition that the log does not cover; false if it tells nothing of it.

@@ -22,6 +22,7 @@ type request struct {
 	items []*item
 	done  chan error // takes the one answer
 	err   error
+	look  func(*Admission)
 }
 
 // item is one entry of a request.
@@ -69,6 +70,22 @@ func (l *Log) Append(ctx context.Context, entries []ledger.Entry) error {
 	if len(r.items) == 0 {
 		return nil
 	}
+	return l.ask(ctx, r)
+}
+
+// Admission is a copy of what the log knows of its durable entries. After an Append with an error, the log is read
+// for it first.
+func (l *Log) Admission(ctx context.Context) (*Admission, error) {
+	var a *Admission
+	r := &request{done: make(chan error, 1), look: func(own *Admission) { a = own.Clone() }}
+	if err := l.ask(ctx, r); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// ask hands a request to the committer and waits for its answer.
+func (l *Log) ask(ctx context.Context, r *request) error {
 	select {
 	case <-l.closing:
 		return ErrClosed
@@ -135,6 +152,9 @@ func (l *Log) commit(group []*request) {
 	var items []*item
 	for _, r := range group {
 		r.err = err
+		if r.look != nil && err == nil {
+			r.look(c.admission)
+		}
 		items = append(items, r.items...)
 	}
 	for batch := range slices.Chunk(items, maxBatch) {

@@ -176,6 +176,20 @@ func (l *Log) Size() uint64 {
 	return l.size
 }
 
+// RootAt is the root of the tree of the first size entries, as the tiles have it.
+func (l *Log) RootAt(ctx context.Context, size uint64) (root [32]byte, err error) {
+	if own := l.Size(); size > own {
+		return root, fmt.Errorf("read the root of size %d: the log has %d entries", size, own)
+	}
+	r, err := l.rangeOf(ctx, size)
+	if err != nil {
+		return root, err
+	}
+	sum, err := rootOf(r)
+	copy(root[:], sum)
+	return root, err
+}
+
 // Close refuses new entries, waits for those under way and for a checkpoint that covers all of the log, and gives the
 // folder back. If the context ends before the checkpoint, nothing is lost but that: the next process signs it. Further
 // calls return what the first did.
