@@ -31,11 +31,15 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"sinks":                   {[]string{"internal/record", "internal/wire"}, []string{"internal/devbroker", "internal/devbroker/real"}},
 	"ledger":                  {[]string{"internal/record"}, []string{"ledger/writer"}},
 	"ledger/writer":           {[]string{"ledger"}, nil},
-	"ledger/tiles":            {[]string{"ledger"}, []string{"ledger/writer"}}, // readers share no code with the writer
-	"ledger/verify":           {[]string{"ledger", "ledger/tiles", "internal/record"}, []string{"ledger/writer"}},
-	"ledger/claim":            {[]string{"ledger", "ledger/share", "internal/record", "internal/yaml"}, []string{"ledger/writer"}},
-	"ledger/report":           {[]string{"ledger", "ledger/share"}, nil},
-	"ledger/share":            {},
+	"ledger/relay": {
+		[]string{"ledger", "ledger/writer", "internal/wire", "internal/record"},
+		[]string{"ledger/tiles", "ledger/verify", "internal/devbroker", "internal/devbroker/real"},
+	},
+	"ledger/tiles":  {[]string{"ledger"}, []string{"ledger/writer"}}, // readers share no code with the writer
+	"ledger/verify": {[]string{"ledger", "ledger/tiles", "internal/record"}, []string{"ledger/writer"}},
+	"ledger/claim":  {[]string{"ledger", "ledger/share", "internal/record", "internal/yaml"}, []string{"ledger/writer"}},
+	"ledger/report": {[]string{"ledger", "ledger/share"}, nil},
+	"ledger/share":  {},
 	"router": {
 		[]string{"classifier", "sinks", "ledger", "internal/record", "internal/wire"},
 		[]string{"ledger/writer", "internal/devbroker", "internal/devbroker/real"},
@@ -48,7 +52,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 	"cmd/demarc": {
 		[]string{
 			"router", "router/recount", "classifier", "sinks",
-			"ledger", "ledger/writer", "ledger/tiles", "ledger/verify", "ledger/claim", "ledger/report",
+			"ledger", "ledger/writer", "ledger/relay", "ledger/tiles", "ledger/verify", "ledger/claim", "ledger/report",
 			"ledger/share", "internal/dashboard", "internal/record", "internal/wire", "internal/devbroker",
 		},
 		[]string{"internal/devbroker/real"},

@@ -1,0 +1,208 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/demarc/demarc/ledger"
+)
+
+// lane writes the entries of one lane, as long as this process owns it: one transaction at a time, with all that has
+// come meanwhile in the next.
+type lane struct {
+	producer *producer
+	tiles    *tiles
+	requests chan *request
+	stop     context.CancelFunc
+	stopped  chan struct{}
+}
+
+// request is one call of Append.
+type request struct {
+	items []item
+	done  chan error  // takes the one answer
+	left  atomic.Bool // the caller waits no longer
+}
+
+// item is one entry of it.
+type item struct {
+	entry   ledger.Entry
+	message message
+}
+
+func newLane(p *producer, ends map[ledger.Stream]int64) *lane {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &lane{producer: p, tiles: newTiles(ends), requests: make(chan *request), stop: cancel, stopped: make(chan struct{})}
+	go l.run(ctx)
+	return l
+}
+
+// end stops the work and waits until it has stopped. A transaction that is not committed yet is aborted if that takes
+// no time, or by whoever takes the lane over.
+func (l *lane) end() {
+	l.stop()
+	<-l.stopped
+}
+
+var errEnded = errors.New("the lane was given up by this process")
+
+func (l *lane) append(ctx context.Context, r *request) error {
+	select {
+	case l.requests <- r:
+	case <-ctx.Done():
+		return fmt.Errorf("append entries: %w", ctx.Err())
+	case <-l.stopped:
+		return fmt.Errorf("append entries: %w: %w", ledger.ErrRefused, errEnded)
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+	}
+	r.left.Store(true)
+	select {
+	case err := <-r.done:
+		return err
+	default:
+		return fmt.Errorf("append entries: whether they are committed is not known: %w", ctx.Err())
+	}
+}
+
+// maxGroup bounds the bytes of one transaction, but for its first request.
+const maxGroup = 4 << 20
+
+func (l *lane) run(ctx context.Context) {
+	defer close(l.stopped)
+	for {
+		select {
+		case r := <-l.requests:
+			l.transaction(ctx, l.company(r))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// company is a request with all that wait beside it.
+func (l *lane) company(first *request) []*request {
+	group, size := []*request{first}, first.size()
+	for size < maxGroup {
+		select {
+		case r := <-l.requests:
+			group, size = append(group, r), size+r.size()
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (r *request) size() (bytes int) {
+	for _, it := range r.items {
+		bytes += len(it.message.value)
+	}
+	return bytes
+}
+
+// transaction writes a group and answers it.
+func (l *lane) transaction(ctx context.Context, group []*request) {
+	var list []message
+	var written []*request
+	for _, r := range group {
+		fresh, err := l.tiles.admit(r.items)
+		if err != nil || len(fresh) == 0 {
+			r.done <- err
+			continue
+		}
+		for _, it := range fresh {
+			list = append(list, it.message)
+		}
+		written = append(written, r)
+	}
+	if len(written) == 0 {
+		return
+	}
+	err := l.producer.write(ctx, list)
+	if err == nil {
+		l.tiles.keep()
+	} else {
+		l.tiles.drop()
+		if errors.Is(err, ErrTakenOver) {
+			err = fmt.Errorf("append entries: %w: %w", ledger.ErrRefused, err)
+		} else {
+			err = fmt.Errorf("append entries: %w", err)
+		}
+	}
+	for _, r := range written {
+		r.done <- err
+		if err == nil && r.left.Load() {
+			l.tiles.remember(r.items)
+		}
+	}
+}
+
+// tiles makes sure that what a lane appends goes on where the entries of a partition end, whatever its callers do.
+type tiles struct {
+	ends map[ledger.Stream]int64 // as far as committed
+	open map[ledger.Stream]int64 // as far as the transaction under way goes
+	// there are entries that were committed when their caller had gone, who may come again.
+	there map[[sha256.Size]byte]bool
+}
+
+func newTiles(ends map[ledger.Stream]int64) *tiles {
+	if ends == nil {
+		ends = map[ledger.Stream]int64{}
+	}
+	return &tiles{ends: ends, open: map[ledger.Stream]int64{}, there: map[[sha256.Size]byte]bool{}}
+}
+
+// admit takes the entries of one request into the transaction, all that are not in the topic already, or none.
+func (t *tiles) admit(items []item) (fresh []item, err error) {
+	own := map[ledger.Stream]int64{}
+	for _, it := range items {
+		if len(t.there) > 0 && t.there[sha256.Sum256(it.message.value)] {
+			continue
+		}
+		fresh = append(fresh, it)
+		stream, ok := streamOf(it.entry)
+		if !ok {
+			continue
+		}
+		from, to := extentOf(it.entry)
+		end, known := own[stream]
+		if !known {
+			end, known = t.open[stream]
+		}
+		if !known {
+			end, known = t.ends[stream]
+		}
+		if known && from != end {
+			return nil, fmt.Errorf("append entries: %w: offsets [%d, %d) of %v do not go on where its entries end, at %d", ledger.ErrRefused, from, to, stream, end)
+		}
+		own[stream] = to
+	}
+	for stream, to := range own {
+		t.open[stream] = to
+	}
+	return fresh, nil
+}
+
+// keep says that the transaction is committed.
+func (t *tiles) keep() {
+	for stream, to := range t.open {
+		t.ends[stream] = to
+	}
+	t.drop()
+}
+
+// drop says that it is over.
+func (t *tiles) drop() { clear(t.open) }
+
+func (t *tiles) remember(items []item) {
+	for _, it := range items {
+		t.there[sha256.Sum256(it.message.value)] = true
+	}
+}
