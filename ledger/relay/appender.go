@@ -72,7 +72,11 @@ func (a *Appender) laneID(lane int) string {
 // It waits for transactions that others have open in the same partitions of the entries topic, for a minute at most. See
 // find for what it reads.
 func (a *Appender) Resume(ctx context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error) {
-	count, _, err := a.cluster.leaders(ctx, a.cfg.Topic)
+	var count int32
+	err := persist(ctx, func(ctx context.Context) (err error) {
+		count, _, err = a.cluster.leaders(ctx, a.cfg.Topic)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -149,16 +153,26 @@ func (a *Appender) take(ctx context.Context, byLane map[int][]ledger.Stream) (ma
 //
 // ctx bounds the wait, not what is under way: the entries may be committed all the same.
 func (a *Appender) Append(ctx context.Context, entries []ledger.Entry) error {
-	for len(entries) > 0 {
-		n := 1
-		first := a.laneOf(entries[0])
-		for n < len(entries) && a.laneOf(entries[n]) == first {
+	items := make([]item, len(entries))
+	for i, e := range entries {
+		text, err := writer.Encode(e)
+		if err == nil && (e.Via != nil || e.Kind == ledger.KindReplay) {
+			err = errors.New("places and replays are the sequencer's to tell")
+		}
+		if err != nil {
+			return fmt.Errorf("append entry %d of %d: %w: %w", i+1, len(entries), ledger.ErrRefused, err)
+		}
+		items[i] = item{entry: e, message: message{key: []byte(keyOf(e)), value: text, at: time.Now().UnixMilli()}}
+	}
+	for len(items) > 0 {
+		n, lane := 1, a.laneOf(items[0].entry)
+		for n < len(items) && a.laneOf(items[n].entry) == lane {
 			n++
 		}
-		if err := a.append(ctx, first, entries[:n]); err != nil {
+		if err := a.append(ctx, lane, items[:n]); err != nil {
 			return err
 		}
-		entries = entries[n:]
+		items = items[n:]
 	}
 	return nil
 }
@@ -173,9 +187,9 @@ func (a *Appender) laneOf(e ledger.Entry) int {
 	return noLane
 }
 
-func (a *Appender) append(ctx context.Context, n int, entries []ledger.Entry) error {
+func (a *Appender) append(ctx context.Context, n int, items []item) error {
 	a.mu.Lock()
-	l := a.own
+	l, count := a.own, a.count
 	if n != noLane {
 		l = a.lanes[n]
 	}
@@ -183,27 +197,12 @@ func (a *Appender) append(ctx context.Context, n int, entries []ledger.Entry) er
 	if l == nil {
 		return fmt.Errorf("append for lane %d: %w: this process does not own it", n, ledger.ErrRefused)
 	}
-	r := &request{done: make(chan error, 1)}
-	for i, e := range entries {
-		text, err := writer.Encode(e)
-		if err == nil && (e.Via != nil || e.Kind == ledger.KindReplay) {
-			err = errors.New("places and replays are the sequencer's to tell")
+	for i := range items {
+		if s, ok := streamOf(items[i].entry); ok {
+			items[i].message.partition = home(s, count)
 		}
-		if err != nil {
-			return fmt.Errorf("append entry %d of %d: %w: %w", i+1, len(entries), ledger.ErrRefused, err)
-		}
-		r.items = append(r.items, item{entry: e, message: message{
-			partition: a.partitionOf(e), key: []byte(keyOf(e)), value: text, at: time.Now().UnixMilli(),
-		}})
 	}
-	return l.append(ctx, r)
-}
-
-func (a *Appender) partitionOf(e ledger.Entry) int32 {
-	if s, ok := streamOf(e); ok {
-		return home(s, a.count)
-	}
-	return commons
+	return l.append(ctx, &request{items: items, done: make(chan error, 1)})
 }
 
 // Close ends all work. What is under way may be committed or not.

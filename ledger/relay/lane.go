@@ -14,7 +14,7 @@ import (
 // come meanwhile in the next.
 type lane struct {
 	producer *producer
-	tiles    *tiles
+	frontier *frontier
 	requests chan *request
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -35,7 +35,7 @@ type item struct {
 
 func newLane(p *producer, ends map[ledger.Stream]int64) *lane {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &lane{producer: p, tiles: newTiles(ends), requests: make(chan *request), stop: cancel, stopped: make(chan struct{})}
+	l := &lane{producer: p, frontier: newFrontier(ends), requests: make(chan *request), stop: cancel, stopped: make(chan struct{})}
 	go l.run(ctx)
 	return l
 }
@@ -112,7 +112,7 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 	var list []message
 	var written []*request
 	for _, r := range group {
-		fresh, err := l.tiles.admit(r.items)
+		fresh, err := l.frontier.admit(r.items)
 		if err != nil || len(fresh) == 0 {
 			r.done <- err
 			continue
@@ -127,9 +127,9 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 	}
 	err := l.producer.write(ctx, list)
 	if err == nil {
-		l.tiles.keep()
+		l.frontier.keep()
 	} else {
-		l.tiles.drop()
+		l.frontier.drop()
 		if errors.Is(err, ErrTakenOver) {
 			err = fmt.Errorf("append entries: %w: %w", ledger.ErrRefused, err)
 		} else {
@@ -139,31 +139,31 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 	for _, r := range written {
 		r.done <- err
 		if err == nil && r.left.Load() {
-			l.tiles.remember(r.items)
+			l.frontier.remember(r.items)
 		}
 	}
 }
 
-// tiles makes sure that what a lane appends goes on where the entries of a partition end, whatever its callers do.
-type tiles struct {
+// frontier makes sure that what a lane appends goes on where the entries of a partition end, whatever its callers do.
+type frontier struct {
 	ends map[ledger.Stream]int64 // as far as committed
 	open map[ledger.Stream]int64 // as far as the transaction under way goes
 	// there are entries that were committed when their caller had gone, who may come again.
 	there map[[sha256.Size]byte]bool
 }
 
-func newTiles(ends map[ledger.Stream]int64) *tiles {
+func newFrontier(ends map[ledger.Stream]int64) *frontier {
 	if ends == nil {
 		ends = map[ledger.Stream]int64{}
 	}
-	return &tiles{ends: ends, open: map[ledger.Stream]int64{}, there: map[[sha256.Size]byte]bool{}}
+	return &frontier{ends: ends, open: map[ledger.Stream]int64{}, there: map[[sha256.Size]byte]bool{}}
 }
 
 // admit takes the entries of one request into the transaction, all that are not in the topic already, or none.
-func (t *tiles) admit(items []item) (fresh []item, err error) {
+func (f *frontier) admit(items []item) (fresh []item, err error) {
 	own := map[ledger.Stream]int64{}
 	for _, it := range items {
-		if len(t.there) > 0 && t.there[sha256.Sum256(it.message.value)] {
+		if len(f.there) > 0 && f.there[sha256.Sum256(it.message.value)] {
 			continue
 		}
 		fresh = append(fresh, it)
@@ -174,10 +174,10 @@ func (t *tiles) admit(items []item) (fresh []item, err error) {
 		from, to := extentOf(it.entry)
 		end, known := own[stream]
 		if !known {
-			end, known = t.open[stream]
+			end, known = f.open[stream]
 		}
 		if !known {
-			end, known = t.ends[stream]
+			end, known = f.ends[stream]
 		}
 		if known && from != end {
 			return nil, fmt.Errorf("append entries: %w: offsets [%d, %d) of %v do not go on where its entries end, at %d", ledger.ErrRefused, from, to, stream, end)
@@ -185,24 +185,24 @@ func (t *tiles) admit(items []item) (fresh []item, err error) {
 		own[stream] = to
 	}
 	for stream, to := range own {
-		t.open[stream] = to
+		f.open[stream] = to
 	}
 	return fresh, nil
 }
 
 // keep says that the transaction is committed.
-func (t *tiles) keep() {
-	for stream, to := range t.open {
-		t.ends[stream] = to
+func (f *frontier) keep() {
+	for stream, to := range f.open {
+		f.ends[stream] = to
 	}
-	t.drop()
+	f.drop()
 }
 
 // drop says that it is over.
-func (t *tiles) drop() { clear(t.open) }
+func (f *frontier) drop() { clear(f.open) }
 
-func (t *tiles) remember(items []item) {
+func (f *frontier) remember(items []item) {
 	for _, it := range items {
-		t.there[sha256.Sum256(it.message.value)] = true
+		f.there[sha256.Sum256(it.message.value)] = true
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/demarc/demarc/ledger"
 )
 
-// commons is the partition of the entries topic for what is of no source partition: policies, pins, spans.
+// commons is the partition of the entries topic for what is of no source partition: policies, pins, spans. It is 0, that
+// of a message that names none.
 const commons = 0
 
 // streamOf is the source partition that an entry tells of; the others tell of none.
@@ -22,7 +23,7 @@ func streamOf(e ledger.Entry) (ledger.Stream, bool) {
 	return ledger.Stream{}, false
 }
 
-// endOf is the first offset that an entry of a source partition does not cover, and where it begins.
+// extentOf is the range of an entry of a source partition.
 func extentOf(e ledger.Entry) (from, to int64) {
 	if e.Kind == ledger.KindGap {
 		return e.Gap.Source.From, e.Gap.Source.To

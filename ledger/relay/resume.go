@@ -111,7 +111,7 @@ func (s *search) window(records []stored) (enough bool, err error) {
 		}
 		stream, _ := streamOf(e)
 		if _, to := extentOf(e); s.wanted[stream] {
-			last[stream] = to
+			last[stream] = max(last[stream], to)
 		}
 	}
 	for stream, to := range last {
