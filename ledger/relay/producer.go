@@ -96,8 +96,8 @@ func (p *producer) judge(err error) error {
 }
 
 // write puts messages into the topic in one transaction. It returns nil once that is committed. After an error it is
-// not, unless inDoubt says otherwise, or the error is ErrTakenOver: then only who reads the topic after its own take
-// knows. ctx may end the wait for the commit's answer.
+// not, but for two: ErrTakenOver, and the end of ctx while the commit had no answer. Then only who reads the topic after
+// a take of its own knows.
 func (p *producer) write(ctx context.Context, list []message) error {
 	if p.lost != nil {
 		return p.lost
@@ -129,9 +129,6 @@ func (p *producer) write(ctx context.Context, list []message) error {
 	}
 	return p.commit(ctx)
 }
-
-// inDoubt reports whether the last transaction may or may not be committed.
-func (p *producer) inDoubt() bool { return p.doubt }
 
 // fill begins a transaction and puts the batches into it: one of each partition at a time.
 func (p *producer) fill(ctx context.Context, list []*batch) error {
