@@ -12,7 +12,6 @@ import (
 
 	"github.com/demarc/demarc/internal/record"
 	"github.com/demarc/demarc/ledger"
-	"github.com/demarc/demarc/ledger/writer"
 )
 
 type gapCmd struct {
@@ -22,7 +21,7 @@ type gapCmd struct {
 }
 
 func (gapCmd) Help() string {
-	return `Where a partition stopped because its next records cannot be had or cannot be read, this is your explicit word to go on without them. It writes a gap entry into the ledger of DEMARC_LEDGER, from where it ends to the offset given, and commits that offset for DEMARC_GROUP. No record is deleted. The process that writes the ledger has to be stopped first.
+	return `Where a partition stopped because its next records cannot be had or cannot be read, this is your explicit word to go on without them. It writes a gap entry into the ledger, DEMARC_LEDGER or DEMARC_LEDGER_TOPIC, from where it ends to the offset given, and commits that offset for DEMARC_GROUP. No record is deleted. The process that writes the ledger, with DEMARC_LEDGER_TOPIC all instances of the group, has to be stopped first.
 
 Example:
 
@@ -41,8 +40,11 @@ func (cmd gapCmd) Run(s *streams) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(c.Brokers) == 0 || c.Ledger == "" {
-		return usageError(errors.New("DEMARC_BROKERS and DEMARC_LEDGER say where the source and the ledger are; set both as for demarc run"))
+	if err := c.oneLedger(); err != nil {
+		return err
+	}
+	if len(c.Brokers) == 0 || c.Ledger == "" && c.LedgerTopic == "" {
+		return usageError(errors.New("DEMARC_BROKERS and DEMARC_LEDGER, or DEMARC_LEDGER_TOPIC, say where the source and the ledger are; set both as for demarc run"))
 	}
 	access, err := c.Source.open(envPrefix)
 	if err != nil {
@@ -50,14 +52,15 @@ func (cmd gapCmd) Run(s *streams) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	log, err := openFolder(ctx, &c.settings, newLogger(newTerminal(s.err), &c.settings))
+	transport := &kafka.Transport{Dial: access.dial, SASL: access.sasl, ClientID: clientID, MetadataTopics: []string{tp.Topic}}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}
+	evidence, done, err := c.openKeeper(ctx, client, newLogger(newTerminal(s.err), &c.settings))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeFolder(log)) }()
-	transport := &kafka.Transport{Dial: access.dial, SASL: access.sasl, ClientID: clientID, MetadataTopics: []string{tp.Topic}}
-	defer transport.CloseIdleConnections()
-	g := gap{log: log, client: &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}, group: c.Group, tp: tp, to: cmd.To}
+	defer func() { err = errors.Join(err, done()) }()
+	g := gap{ledger: evidence, client: client, group: c.Group, tp: tp, to: cmd.To}
 	from, err := g.pass(ctx, cmd.Reason)
 	if err != nil {
 		return err
@@ -68,7 +71,7 @@ func (cmd gapCmd) Run(s *streams) (err error) {
 
 // gap passes over a range of one source partition.
 type gap struct {
-	log    *writer.Log
+	ledger keeper
 	client *kafka.Client
 	group  string
 	tp     record.TopicPartition
@@ -83,7 +86,11 @@ func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
 		return 0, fmt.Errorf("reach source: %w; look at DEMARC_BROKERS and its TLS and SASL settings", err)
 	}
 	source := ledger.Source{Cluster: meta.ClusterID, Topic: g.tp.Topic, Partition: g.tp.Partition, To: g.to}
-	from, ok := g.log.Position(source.Stream())
+	covered, err := g.ledger.Resume(ctx, []ledger.Stream{source.Stream()})
+	if err != nil {
+		return 0, fmt.Errorf("ask the ledger where it ends: %w", err)
+	}
+	from, ok := covered[source.Stream()]
 	switch {
 	case !ok:
 		return 0, usageError(fmt.Errorf("the ledger tells nothing of %s on cluster %s: there is nothing to pass over from", g.tp, meta.ClusterID))
@@ -92,7 +99,7 @@ func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
 	}
 	source.From = from
 	entry := ledger.Entry{Kind: ledger.KindGap, Gap: &ledger.Gap{At: time.Now().UnixMilli(), Reason: reason, Source: source}}
-	if err := g.log.Append(ctx, []ledger.Entry{entry}); err != nil {
+	if err := g.ledger.Append(ctx, []ledger.Entry{entry}); err != nil {
 		return 0, fmt.Errorf("write the gap: %w", err)
 	}
 	return from, g.commit(ctx)

@@ -79,12 +79,12 @@ func (f folder) Append(ctx context.Context, entries []ledger.Entry) error {
 }
 
 // openFolder opens the log that DEMARC_LEDGER names; nil if it names none.
-func openFolder(ctx context.Context, c *settings, to *slog.Logger) (*writer.Log, error) {
+func openFolder(ctx context.Context, c *settings, to *slog.Logger, opts writer.Options) (*writer.Log, error) {
 	if c.Ledger == "" {
 		return nil, nil
 	}
 	klog.SetSlogLogger(to.With("from", "tessera"))
-	log, err := writer.Open(ctx, c.Ledger, c.LedgerKey, writer.Options{Interval: time.Nanosecond}) // the router gathers entries itself
+	log, err := writer.Open(ctx, c.Ledger, c.LedgerKey, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usageError(fmt.Errorf("open the ledger: %w; make one: demarc ledger init %s", err, c.Ledger))
 	}

@@ -22,6 +22,7 @@ type cli struct {
 	Config     configCmd     `cmd:"" help:"Print every setting: effective value, default, meaning."`
 	Cat        catCmd        `cmd:"" help:"Print the records of a file sink's directory, one JSON object a line."`
 	Ledger     ledgerCmd     `cmd:"" help:"Make a ledger."`
+	Sequence   sequenceCmd   `cmd:"" help:"Put the evidence of several instances into one ledger."`
 	Verify     verifyCmd     `cmd:"" help:"Check a ledger: signatures, hashes, entries, and that they fit together."`
 	Claim      claimCmd      `cmd:"" help:"Judge a claim on a ledger: where the records of a jurisdiction went."`
 	Recount    recountCmd    `cmd:"" help:"Read the sinks again and hold a ledger against them."`

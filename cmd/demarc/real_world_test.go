@@ -174,9 +174,14 @@ type process struct {
 
 func (r *route) start(t *testing.T, flags ...string) *process {
 	t.Helper()
+	return r.launch(t, r.env, append([]string{"run", r.policy}, flags...)...)
+}
+
+func (w *world) launch(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{exited: make(chan struct{})}
-	p.Cmd = exec.Command(r.binary, append([]string{"run", r.policy}, flags...)...)
-	p.Env, p.Stdout, p.Stderr = r.env, &p.out, &p.out
+	p.Cmd = exec.Command(w.binary, args...)
+	p.Env, p.Stdout, p.Stderr = env, &p.out, &p.out
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/demarc/demarc/ledger/share"
+	"github.com/demarc/demarc/ledger/writer"
 )
 
 type runCmd struct {
@@ -29,12 +30,12 @@ func (cmd runCmd) Run(s *streams) (err error) {
 		return err
 	}
 	c, err := configure(s.environ, kafkaSinks(p))
-	if err := errors.Join(err, c.complete()); err != nil {
+	if err := errors.Join(err, c.complete(), c.oneLedger()); err != nil {
 		return err
 	}
 	screen := newTerminal(s.err)
 	log := newLogger(screen, &c.settings)
-	evidence, err := openFolder(context.Background(), &c.settings, log)
+	evidence, err := openFolder(context.Background(), &c.settings, log, writer.Options{Interval: time.Nanosecond}) // the router gathers entries itself
 	if err != nil {
 		return err
 	}
@@ -104,6 +105,11 @@ func (s *service) serve(ctx context.Context, screen *terminal) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	if s.relay != nil {
+		if err := openAppender(ctx, s.relay); err != nil {
+			return err
+		}
+	}
 	if err := s.refuseLoops(); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/ledger/relay"
 	"github.com/demarc/demarc/ledger/writer"
 	"github.com/demarc/demarc/router"
 	"github.com/demarc/demarc/sinks"
@@ -36,8 +37,9 @@ type service struct {
 	sourceID string // cluster id, known from openSource on
 	sinks    []sink // in policy order
 	late     late
-	ledger   *writer.Log // nil: no evidence is kept
-	geo      *router.Geo // nil: the policy reads no address
+	ledger   *writer.Log     // nil: this process writes no log
+	relay    *relay.Appender // nil: this process is not one of several
+	geo      *router.Geo     // nil: the policy reads no address
 	router   *router.Router
 	started  time.Time
 }
@@ -74,6 +76,12 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, evidence 
 	if evidence != nil {
 		keeper = folder{evidence}
 		showLedger(s.metrics, evidence)
+	}
+	if s.relay, err = c.newAppender(log); err != nil {
+		return nil, err
+	}
+	if s.relay != nil {
+		keeper = s.relay
 	}
 	s.router, err = router.New(router.Config{
 		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, Start: start,
@@ -177,9 +185,14 @@ func sourceCode(err error) int {
 	return exitUnknown
 }
 
-// close ends the sinks.
+// close ends the sinks and the way to the ledger.
 func (s *service) close() error {
 	var failed []error
+	if s.relay != nil {
+		if err := s.relay.Close(); err != nil {
+			failed = append(failed, fmt.Errorf("close the ledger's topic: %w", err))
+		}
+	}
 	for i, built := range s.sinks {
 		if err := built.Close(); err != nil {
 			failed = append(failed, fmt.Errorf("close sink %s: %w", s.policy.Sinks[i].Name, err))

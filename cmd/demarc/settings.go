@@ -17,6 +17,8 @@ import (
 const (
 	envPrefix  = "DEMARC_"
 	sinkPrefix = envPrefix + "SINK_"
+
+	ledgerPrefix = envPrefix + "LEDGER_" // of the settings of DEMARC_LEDGER_BROKERS
 )
 
 // settings are what the process needs and the policy does not say. They come from environment variables alone:
@@ -32,6 +34,10 @@ type settings struct {
 
 	Ledger    string `env:"LEDGER" help:"folder of the ledger, made by demarc ledger init; default: no evidence is kept"`
 	LedgerKey string `env:"LEDGER_KEY" help:"file of the key that signs the ledger; default: DEMARC_LEDGER with .key after it"`
+
+	LedgerTopic       string   `env:"LEDGER_TOPIC" help:"topic that several instances append their evidence to, for demarc sequence; run takes this or DEMARC_LEDGER"`
+	LedgerCheckpoints string   `env:"LEDGER_CHECKPOINTS_TOPIC" help:"topic in which demarc sequence says what it is about to sign"`
+	LedgerBrokers     []string `env:"LEDGER_BROKERS" help:"brokers of the cluster of both topics, host:port, comma-separated; default: DEMARC_BROKERS with its TLS and SASL settings"`
 
 	Listen   string    `env:"LISTEN" envDefault:"127.0.0.1:8470" help:"address of the page, /status.json, /ledger/, /metrics, /healthz and /readyz"`
 	Log      logFormat `env:"LOG" envDefault:"text" help:"form of the log: text or json"`
@@ -105,8 +111,9 @@ func oneOf[T ~string](v *T, text []byte, words ...string) error {
 // configuration is all settings of one process.
 type configuration struct {
 	settings
-	Sinks map[string]connection // by the name of the Kafka sink; exported, as fmt masks no unexported field
-	Rows  []row                 // as `demarc config` prints them
+	LedgerConnection connection            // of LedgerBrokers
+	Sinks            map[string]connection // by the name of the Kafka sink; exported, as fmt masks no unexported field
+	Rows             []row                 // as `demarc config` prints them
 }
 
 // row is one setting for output.
@@ -146,6 +153,14 @@ func configure(environ []string, sinks []string) (*configuration, error) {
 			faults = append(faults, conn.contradictions(prefix)...)
 		}
 		c.Sinks[name] = conn
+	}
+	rows, errs = parse(&c.LedgerConnection, ledgerPrefix, vars, "brokers of the ledger's topics: ")
+	c.Rows, faults = append(c.Rows, rows...), append(faults, errs...)
+	if len(errs) == 0 {
+		faults = append(faults, c.LedgerConnection.contradictions(ledgerPrefix)...)
+	}
+	if len(c.LedgerBrokers) == 0 && c.LedgerConnection != (connection{}) {
+		faults = append(faults, fmt.Errorf("%sTLS and SASL settings are given, but %sBROKERS is not set: the ledger's topics are on the source's cluster", ledgerPrefix, ledgerPrefix))
 	}
 	faults = append(faults, unknown(vars, c.Rows, sinks == nil)...)
 	if len(faults) > 0 {
@@ -325,10 +340,12 @@ func edits(a, b string) int {
 
 // malformed are lists and addresses that are not in the form that they need.
 func (s *settings) malformed() []error {
-	faults := slices.Concat(unclean("BROKERS", s.Brokers), unclean("TOPICS", s.Topics))
-	for _, broker := range s.Brokers {
-		if host, ok := hostPort(broker); broker != "" && (!ok || host == "") {
-			faults = append(faults, fmt.Errorf("%sBROKERS: %q: want HOST:PORT, such as kafka-1:9092", envPrefix, broker))
+	faults := slices.Concat(unclean("BROKERS", s.Brokers), unclean("TOPICS", s.Topics), unclean("LEDGER_BROKERS", s.LedgerBrokers))
+	for name, brokers := range map[string][]string{"BROKERS": s.Brokers, "LEDGER_BROKERS": s.LedgerBrokers} {
+		for _, broker := range brokers {
+			if host, ok := hostPort(broker); broker != "" && (!ok || host == "") {
+				faults = append(faults, fmt.Errorf("%s%s: %q: want HOST:PORT, such as kafka-1:9092", envPrefix, name, broker))
+			}
 		}
 	}
 	if _, ok := hostPort(s.Listen); !ok {

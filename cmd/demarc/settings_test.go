@@ -126,6 +126,7 @@ func TestSecretsNeverShow(t *testing.T) {
 	c, err := configure([]string{
 		"DEMARC_SASL_MECHANISM=plain", "DEMARC_SASL_USER=u", "DEMARC_SASL_PASSWORD=hunter2",
 		"DEMARC_SINK_EU_SASL_MECHANISM=plain", "DEMARC_SINK_EU_SASL_USER=u", "DEMARC_SINK_EU_SASL_PASSWORD=hunter2",
+		"DEMARC_LEDGER_BROKERS=b:1", "DEMARC_LEDGER_SASL_MECHANISM=plain", "DEMARC_LEDGER_SASL_USER=u", "DEMARC_LEDGER_SASL_PASSWORD=hunter2",
 	}, []string{"eu"})
 	if err != nil {
 		t.Fatal(err)
