@@ -56,7 +56,7 @@ func (a *Appender) Open(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.count, a.own = count, newLane(p, nil)
+	a.count, a.own = count, newLane(p, true, nil)
 	return nil
 }
 
@@ -106,7 +106,7 @@ func (a *Appender) Resume(ctx context.Context, partitions []ledger.Stream) (map[
 				ends[s] = to
 			}
 		}
-		a.lanes[n] = newLane(p, ends)
+		a.lanes[n] = newLane(p, false, ends)
 	}
 	return found, nil
 }

@@ -194,3 +194,19 @@ func TestClosedAppenderRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsOfNoPartitionGoesOnAfterATimeout: nobody else writes under the process's own id, so a fence there is the
+// coordinator's, which has aborted a transaction that took too long.
+func TestWhatIsOfNoPartitionGoesOnAfterATimeout(t *testing.T) {
+	b := newBroker(t)
+	a := newAppender(t, b.Brokers())
+	mustAppend(t, a, preamble(t)[0])
+	if err := newProducer(a.cluster, entries, a.own.producer.id, transactionTimeout).take(context60(t)); err != nil {
+		t.Fatal(err)
+	}
+	pins := preamble(t)[1]
+	if err := a.Append(context60(t), []ledger.Entry{pins}); !errors.Is(err, errAborted) || errors.Is(err, ledger.ErrRefused) {
+		t.Errorf("Append = %v", err)
+	}
+	mustAppend(t, a, pins)
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,7 +14,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"k8s.io/klog/v2"
-	"log/slog"
 
 	"github.com/demarc/demarc/internal/devbroker"
 	"github.com/demarc/demarc/ledger"
@@ -28,6 +29,12 @@ const (
 	lanes       = 4
 )
 
+// TestMain keeps Tessera quiet.
+func TestMain(m *testing.M) {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
 // patience ends a test that would wait for ever; no test takes it for a measure of time.
 const patience = 60 * time.Second
 
@@ -41,7 +48,6 @@ func context60(t testing.TB) context.Context {
 // newBroker has an entries topic of three partitions and a checkpoints topic of one.
 func newBroker(t testing.TB, opts ...kfake.Opt) *devbroker.Cluster {
 	t.Helper()
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	c, err := devbroker.Start("ledger-cluster", []devbroker.Topic{{Name: entries, Partitions: 3}, {Name: checkpoints, Partitions: 1}}, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +102,10 @@ func preamble(t testing.TB) []ledger.Entry {
 }
 
 // bases makes the receipts of all ranges differ, as those of a sink do.
-var bases = struct {
+var bases struct {
 	sync.Mutex
 	next int64
-}{}
+}
 
 // span is a range of records, all of them stored in the sink "us".
 func span(t testing.TB, partition int32, from, to int64) ledger.Entry {

@@ -15,6 +15,7 @@ import (
 type lane struct {
 	producer *producer
 	frontier *frontier
+	alone    bool // nobody else has its transactional id
 	requests chan *request
 	stop     context.CancelFunc
 	stopped  chan struct{}
@@ -33,9 +34,9 @@ type item struct {
 	message message
 }
 
-func newLane(p *producer, ends map[ledger.Stream]int64) *lane {
+func newLane(p *producer, alone bool, ends map[ledger.Stream]int64) *lane {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &lane{producer: p, frontier: newFrontier(ends), requests: make(chan *request), stop: cancel, stopped: make(chan struct{})}
+	l := &lane{producer: p, alone: alone, frontier: newFrontier(ends), requests: make(chan *request), stop: cancel, stopped: make(chan struct{})}
 	go l.run(ctx)
 	return l
 }
@@ -126,16 +127,18 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 		return
 	}
 	err := l.producer.write(ctx, list)
-	if err == nil {
+	switch {
+	case err == nil:
 		l.frontier.keep()
-	} else {
-		l.frontier.drop()
-		if errors.Is(err, ErrTakenOver) {
-			err = fmt.Errorf("append entries: %w: %w", ledger.ErrRefused, err)
-		} else {
-			err = fmt.Errorf("append entries: %w", err)
-		}
+	case errors.Is(err, ErrTakenOver) && l.alone:
+		// The coordinator was away for longer than a transaction may last, and has aborted it.
+		err = fmt.Errorf("append entries: %w", errors.Join(errAborted, l.producer.take(ctx)))
+	case errors.Is(err, ErrTakenOver):
+		err = fmt.Errorf("append entries: %w: %w", ledger.ErrRefused, err)
+	default:
+		err = fmt.Errorf("append entries: %w", err)
 	}
+	l.frontier.drop()
 	for _, r := range written {
 		r.done <- err
 		if err == nil && r.left.Load() {

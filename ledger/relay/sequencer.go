@@ -110,13 +110,18 @@ func (s *Sequencer) Close() error {
 	return nil
 }
 
+// askLimit is how long the cluster may take to answer at the start.
+const askLimit = 30 * time.Second
+
 // begin finds out whether this log is the one to write to, and where to read on.
 func (s *Sequencer) begin(ctx context.Context) error {
-	count, err := s.cluster.preflight(ctx, s.cfg.Topic, entriesTopic)
+	asking, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	count, err := s.cluster.preflight(asking, s.cfg.Topic, entriesTopic)
 	if err != nil {
 		return err
 	}
-	if _, err := s.cluster.preflight(ctx, s.cfg.Checkpoints, checkpointsTopic); err != nil {
+	if _, err := s.cluster.preflight(asking, s.cfg.Checkpoints, checkpointsTopic); err != nil {
 		return err
 	}
 	newest, err := s.guard.enter(ctx, s.ledger.Origin(), s.ledger)
