@@ -77,7 +77,7 @@ func allSeries() []series {
 	for _, n := range []int{100, 760, 10 << 10} {
 		sizes.points = append(sizes.points, point{fmt.Sprint(n), ofDemarc(ofSize(n), usual)})
 	}
-	return append(all, sinks, homes, partitions, sizes)
+	return append(all, sinks, homes, partitions, sizes, evidenceSeries(mixed), evidenceSeries(pure))
 }
 
 func peersSeries(w workload) series {
@@ -86,16 +86,21 @@ func peersSeries(w workload) series {
 		note: "760 bytes of JSON, zstd, 4 partitions; the country in the document and that of the address decide between US, EEA and the rest.",
 	}
 	for _, subject := range subjects {
+		if subject == theWitnessed {
+			continue
+		}
 		s.points = append(s.points, point{subject.name, cell{subject, w, usual}})
 	}
 	return s
 }
 
-// latencyGroup is the one that has no series.
-const latencyGroup = "latency"
+const (
+	evidenceGroup = "evidence"
+	latencyGroup  = "latency" // has no series
+)
 
 // groupNames are what -groups can say.
-var groupNames = []string{"peers", "signals", "codecs", "sinks", "jurisdictions", "partitions", "sizes", latencyGroup}
+var groupNames = []string{"peers", "signals", "codecs", "sinks", "jurisdictions", "partitions", "sizes", evidenceGroup, latencyGroup}
 
 // plan picks series by group and drops the points of subjects that are not there.
 func plan(groups []string, there func(*subject) bool) []series {

@@ -134,6 +134,12 @@ func (b *bench) write(ctx context.Context, all []series) error {
 		machine: thisMachine(ctx), broker: b.broker.version, skipped: b.skipped, rounds: b.rounds,
 		series: all, results: b.runs, latency: b.latencyCells(), delays: b.delays,
 	}
+	if slices.Contains(b.groups, evidenceGroup) {
+		var err error
+		if r.verified, err = verification(ctx); err != nil {
+			return err
+		}
+	}
 	for _, s := range subjects {
 		if said, ok := b.built[s]; ok {
 			r.versions = append(r.versions, s.name+": "+versionOf(ctx, b.binary(s), said))

@@ -23,6 +23,7 @@ type result struct {
 	memory  int64         // most resident, bytes
 	mallocs float64       // allocations per record; -1: not known
 	records int64
+	ledger  int64 // bytes of all entries; 0 without one
 }
 
 // wholeCost is the processor time per record with start-up and end.
@@ -65,6 +66,9 @@ func (b *bench) measure(ctx context.Context, c *cell, round int) (result, error)
 		return result{}, err
 	}
 	res.records = want
+	if res.ledger, err = ledgerBytes(r.ledger()); err != nil {
+		return result{}, err
+	}
 	// A quick subject may have ended before the next sample was due.
 	samples = append(samples, sample{at: res.wall, used: res.used, records: arrived})
 	if res.cost, res.rate, err = samples.steady(want); err != nil {

@@ -20,6 +20,7 @@ type report struct {
 	results  map[string][]result
 	latency  []cell
 	delays   map[string][]delay
+	verified string // how fast; empty if it was not measured
 	plot     string // file name of the plot, beside the text
 }
 
@@ -35,6 +36,7 @@ func (r *report) markdown() string {
 	for _, s := range r.series {
 		b.WriteString(r.table(&s) + "\n")
 	}
+	b.WriteString(r.evidence())
 	b.WriteString(r.latencyTable())
 	b.WriteString("## Cost model\n\n")
 	if m, err := fitModel(cells(r.series), r.results); err != nil {

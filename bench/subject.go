@@ -44,6 +44,7 @@ var subjects = []*subject{
 	{name: "wire floor", build: goBuild("./bench/floor"), command: floor("-same")},
 	{name: "floor", build: goBuild("./bench/floor"), command: floor()},
 	{name: "demarc", build: goBuild("./cmd/demarc"), command: demarc, routes: true},
+	{name: "demarc with a ledger", build: goBuild("./cmd/demarc"), command: witnessed, routes: true},
 	peer("kafkago"), peer("franzgo"), peer("librdkafka"), peer("java"), peer("streams"),
 }
 
@@ -78,7 +79,7 @@ func demarc(binary string, r *run) (*exec.Cmd, error) {
 		cmd.Args = append(cmd.Args, "--until-end")
 	}
 	cmd.Env = append(withoutSettings(os.Environ()), "DEMARC_BROKERS="+r.broker.address, "DEMARC_TOPICS="+r.topic,
-		"DEMARC_GROUP="+r.name, "DEMARC_START=earliest", "DEMARC_GEO_DB="+r.geo, "DEMARC_LISTEN="+r.listen)
+		"DEMARC_GROUP="+r.name, "DEMARC_START=earliest", "DEMARC_LISTEN="+r.listen) // its own geo database is the one that the others are given
 	return cmd, nil
 }
 

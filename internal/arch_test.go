@@ -57,7 +57,7 @@ var mayImport = map[string]struct{ code, tests []string }{
 		},
 		[]string{"internal/devbroker/real"},
 	},
-	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real", "internal/wire"}, nil},
+	"bench":               {[]string{"internal/devbroker", "internal/devbroker/real", "ledger/tiles", "internal/wire"}, nil},
 	"bench/floor":         {[]string{"internal/wire"}, []string{"internal/devbroker"}},
 	"bench/peers/franzgo": {},
 	"bench/peers/kafkago": {},
