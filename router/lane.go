@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/ledger"
 )
 
 // Sink is one pinned place, as the lanes see it. A sink keeps, per lane and sink partition, the order in which
@@ -197,7 +198,11 @@ func (l *lane) evidence(ctx context.Context, f filed, failed error) (evidence, e
 	}
 	<-f.filing.done
 	err := f.filing.err
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, ledger.ErrTakenOver):
+		l.gen.vitality.lose(err) // the next generation, if the lane is ours in it, takes it over again
+	default:
 		l.gen.fetcher.hold(ctx, f.chunk.p, err)
 	}
 	return evidence{f.chunk}, err

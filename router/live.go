@@ -63,8 +63,7 @@ func (v *vitality) live(ctx context.Context, now time.Time) error {
 		case err == nil || errors.Is(err, kafka.RebalanceInProgress): // still a member, and the owner until it joins again
 			v.suspect, v.last = false, time.Now().Round(0)
 		case generationOver(err):
-			v.err = fmt.Errorf("%w: %w", errFenced, err)
-			close(v.lost)
+			v.over(err)
 		default: // no coordinator, or none that is ready
 			select {
 			case <-ctx.Done():
@@ -74,6 +73,21 @@ func (v *vitality) live(ctx context.Context, now time.Time) error {
 		}
 	}
 	return v.err
+}
+
+// lose ends the generation: somebody other than the coordinator says that what it owns is another's.
+func (v *vitality) lose(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.over(err)
+}
+
+// over notes why the generation is over, once. The lock is held.
+func (v *vitality) over(err error) {
+	if v.err == nil {
+		v.err = fmt.Errorf("%w: %w", errFenced, err)
+		close(v.lost)
+	}
 }
 
 // confirmAgain is how long to wait for a coordinator that does not answer.

@@ -127,7 +127,7 @@ func (s *scribe) append(ctx context.Context, group []*filing) {
 		chunks[i] = f.chunk
 	}
 	err := s.witness.append(ctx, chunks...)
-	if errors.Is(err, ledger.ErrRefused) && len(group) > 1 {
+	if (errors.Is(err, ledger.ErrRefused) || errors.Is(err, ledger.ErrTakenOver)) && len(group) > 1 {
 		for _, f := range group {
 			f.settle(s.witness.append(ctx, f.chunk))
 		}

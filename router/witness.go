@@ -22,8 +22,9 @@ type Ledger interface {
 	// Resume takes over source partitions that the group has given this process: nobody who owned them before can
 	// append for them any more. It says below which offset each is covered; a partition that is not known is left out.
 	Resume(ctx context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error)
-	// Append returns once the entries are durable, in this order. An error that is ledger.ErrRefused is final; after
-	// any other the same entries may be appended again, and none of them is kept twice.
+	// Append returns once the entries are durable, in this order. An error that is ledger.ErrRefused is final, and
+	// ledger.ErrTakenOver until the next Resume; after any other the same entries may be appended again, and none of
+	// them is kept twice.
 	Append(ctx context.Context, entries []ledger.Entry) error
 }
 
@@ -137,7 +138,7 @@ func (w *witness) keep(ctx context.Context, entries []ledger.Entry) error {
 			return ctx.Err()
 		}
 		w.router.stats.ledgerFailed()
-		if errors.Is(err, ledger.ErrRefused) {
+		if errors.Is(err, ledger.ErrRefused) || errors.Is(err, ledger.ErrTakenOver) {
 			return fmt.Errorf("append to the ledger: %w", err)
 		}
 		if failures == 0 {

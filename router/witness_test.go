@@ -268,6 +268,25 @@ func TestEntryThatTheLedgerRefusesHoldsItsPartition(t *testing.T) {
 	}
 }
 
+// TestLaneThatWasTakenOverIsTakenBack: a process that is still the group's owner joins again and goes on.
+func TestLaneThatWasTakenOverIsTakenBack(t *testing.T) {
+	b := newBench(t, 2)
+	b.produceToAll(2, 1)
+	n := newNotebook(t)
+	n.setFail(fmt.Errorf("%w: fenced", ledger.ErrTakenOver))
+	r := b.router(b.witnessed(n))
+	done := make(chan error, 1)
+	go func() { done <- b.run(b.context(), r) }()
+	<-n.failed
+	n.setFail(nil)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if at := b.committed(); at[0] != 1 || at[1] != 1 || len(r.Stopped()) != 0 {
+		t.Errorf("committed %v, stopped %v", at, r.Stopped())
+	}
+}
+
 // TestChunkOfManyBatchesBecomesSeveralEntries, since an entry has its bound.
 func TestChunkOfManyBatchesBecomesSeveralEntries(t *testing.T) {
 	b := newBench(t, 1)

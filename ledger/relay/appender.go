@@ -148,7 +148,7 @@ func (a *Appender) take(ctx context.Context, byLane map[int][]ledger.Stream) (ma
 }
 
 // Append puts entries into the topic and returns once they are committed, in this order as far as they are of one
-// source partition. An error that is ledger.ErrRefused is final: among others that the lane was taken over, by whoever
+// source partition. An error that is ledger.ErrRefused is final; ledger.ErrTakenOver says that the lane was taken over, by whoever
 // owns it now. After any other the same entries may be appended again; none of them is in the topic twice.
 //
 // ctx bounds the wait, not what is under way: the entries may be committed all the same.

@@ -43,7 +43,7 @@ func TestNewOwnerEndsTheOldOne(t *testing.T) {
 	}
 	for range 2 {
 		err := old.Append(context60(t), []ledger.Entry{span(t, 1, 10, 20)})
-		if !errors.Is(err, ErrTakenOver) || !errors.Is(err, ledger.ErrRefused) {
+		if !errors.Is(err, ErrTakenOver) || !errors.Is(err, ledger.ErrTakenOver) {
 			t.Errorf("the old owner's Append = %v", err)
 		}
 	}

@@ -134,7 +134,7 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 		// The coordinator was away for longer than a transaction may last, and has aborted it.
 		err = fmt.Errorf("append entries: %w", errors.Join(errAborted, l.producer.take(ctx)))
 	case errors.Is(err, ErrTakenOver):
-		err = fmt.Errorf("append entries: %w: %w", ledger.ErrRefused, err)
+		err = fmt.Errorf("append entries: %w: %w", ledger.ErrTakenOver, err)
 	default:
 		err = fmt.Errorf("append entries: %w", err)
 	}
