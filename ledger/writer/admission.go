@@ -72,6 +72,9 @@ func (a *Admission) Position(s ledger.Stream) (to int64, ok bool) {
 	return x.to, ok
 }
 
+// Policies gives, for each version of the policy that the log tells of, the SHA-256 of its text in lower-case hex.
+func (a *Admission) Policies() map[int64]string { return maps.Clone(a.versions) }
+
 // Judge says what is to become of an entry. It changes nothing: the caller appends the entry (as a replay where the
 // verdict says so) and hands what it appended to Follow. The error says what a waiting entry waits for, or why one
 // is refused.

@@ -56,6 +56,9 @@ func (l *Log) recover(ctx context.Context) error {
 	if err := tail.matches(tree.Size, tree.Root, "tree state"); err != nil {
 		return err
 	}
+	if tail.other > 0 {
+		return fmt.Errorf("its first %d entries are not those that were written here: the folder is of another history of the log, put the right one back, or begin a new ledger (%s tells the two apart)", tail.other, l.stateFile)
+	}
 	if err := l.sweep(tree.Size); err != nil {
 		return err
 	}
@@ -106,7 +109,10 @@ func (l *Log) recovered(size, from uint64, t *tail) {
 func (l *Log) startOfTail(ctx context.Context, size uint64) (*tail, error) {
 	t := &tail{log: l, admission: NewAdmission(), there: map[[32]byte]bool{}}
 	var err error
-	if saved, ok := l.loadState(); ok && saved.Size <= size {
+	if saved, ok := l.loadState(); ok {
+		if saved.Size > size {
+			return nil, fmt.Errorf("it has %d entries, and %d were written here: the folder is an older copy, and a log that goes on from it would tell another history than the one that was signed: put the newest copy back, or begin a new ledger (%s tells the size)", size, saved.Size, l.stateFile)
+		}
 		if t.roots, err = l.rangeOf(ctx, saved.Size); err != nil {
 			return nil, err
 		}
@@ -118,6 +124,7 @@ func (l *Log) startOfTail(ctx context.Context, size uint64) (*tail, error) {
 			t.admission = saved.admission()
 			return t, nil
 		}
+		t.other = saved.Size // unless the entries turn out to be damaged
 	}
 	t.roots, err = l.rangeOf(ctx, 0)
 	return t, err
@@ -158,6 +165,7 @@ type tail struct {
 	admission *Admission
 	roots     *compact.Range
 	there     map[[32]byte]bool // of committer.added, those that were met
+	other     uint64            // the size at which this writer had another root
 }
 
 func (t *tail) matches(size uint64, want []byte, whose string) error {

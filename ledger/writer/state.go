@@ -17,8 +17,11 @@ import (
 const saveEvery = 1 << 16
 
 // savedState is a writer's memory of a log of some size, kept beside the folder so that Open need not read all of it.
-// It is believed only if the log's own tiles give its root. Its first line is the SHA-256 of the rest.
+// What it says of entries is believed only if the log's own tiles give its root; that the log once had this size, and
+// this root at it, always: the state is saved after the tree, so it tells an old copy of the folder, or another
+// history, from what this writer wrote. Its first line is the SHA-256 of the rest.
 type savedState struct {
+	Log      string        `json:"log"` // verifier key
 	Size     uint64        `json:"size"`
 	Root     []byte        `json:"root"`
 	Streams  []savedStream `json:"streams"`
@@ -54,7 +57,7 @@ func (l *Log) saveState(a *Admission) error {
 	if tree.Size != l.Size() {
 		return fmt.Errorf("save state: the tree has size %d, want %d", tree.Size, l.Size())
 	}
-	s := savedState{Size: tree.Size, Root: tree.Root}
+	s := savedState{Log: l.signer.vkey, Size: tree.Size, Root: tree.Root}
 	for stream, x := range a.streams {
 		s.Streams = append(s.Streams, savedStream{stream, x.from, x.to})
 	}
@@ -96,7 +99,7 @@ func replaceFile(path string, text []byte) error {
 	return os.Rename(f.Name(), path)
 }
 
-// loadState reads the saved state; false if there is none to be used. Why does not matter: the log has it all.
+// loadState reads the saved state; false if there is none of this log. Why does not matter: the log has it all.
 func (l *Log) loadState() (savedState, bool) {
 	var s savedState
 	text, err := os.ReadFile(l.stateFile)
@@ -107,7 +110,7 @@ func (l *Log) loadState() (savedState, bool) {
 	if !ok || string(line)+"\n" != string(digestLine(body)) || json.Unmarshal(body, &s) != nil {
 		return s, false
 	}
-	return s, true
+	return s, s.Log == l.signer.vkey // it may be left of a log that was here before
 }
 
 func (s savedState) admission() *Admission {
