@@ -86,16 +86,17 @@ func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
 		return 0, fmt.Errorf("reach source: %w; look at DEMARC_BROKERS and its TLS and SASL settings", err)
 	}
 	source := ledger.Source{Cluster: meta.ClusterID, Topic: g.tp.Topic, Partition: g.tp.Partition, To: g.to}
-	covered, err := g.ledger.Resume(ctx, []ledger.Stream{source.Stream()})
-	if err != nil {
-		return 0, fmt.Errorf("ask the ledger where it ends: %w", err)
+	if from, err = g.from(ctx, source.Stream()); err != nil {
+		return 0, err
 	}
-	from, ok := covered[source.Stream()]
+	end, err := g.end(ctx)
 	switch {
-	case !ok:
-		return 0, usageError(fmt.Errorf("the ledger tells nothing of %s on cluster %s: there is nothing to pass over from", g.tp, meta.ClusterID))
+	case err != nil:
+		return 0, err
 	case g.to <= from:
 		return 0, usageError(fmt.Errorf("--to=%d: the ledger covers %s up to offset %d already", g.to, g.tp, from))
+	case g.to > end:
+		return 0, usageError(fmt.Errorf("--to=%d: %s ends at offset %d: what is not written yet cannot be passed over", g.to, g.tp, end))
 	}
 	source.From = from
 	entry := ledger.Entry{Kind: ledger.KindGap, Gap: &ledger.Gap{At: time.Now().UnixMilli(), Reason: reason, Source: source}}
@@ -105,24 +106,77 @@ func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
 	return from, g.commit(ctx)
 }
 
-// commit moves the group, unless it is further already. The coordinator takes offsets from outside only while the
-// group has no members.
-func (g gap) commit(ctx context.Context) error {
+// from is where the ledger ends, or, if it tells nothing of the partition yet, where the group would begin: a partition
+// may stop at its very first record.
+func (g gap) from(ctx context.Context, stream ledger.Stream) (int64, error) {
+	covered, err := g.ledger.Resume(ctx, []ledger.Stream{stream})
+	if err != nil {
+		return 0, fmt.Errorf("ask the ledger where it ends: %w", err)
+	}
+	if from, ok := covered[stream]; ok {
+		return from, nil
+	}
+	from, err := g.committed(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the offset of group %s: %w", g.group, err)
+	}
+	if from < 0 {
+		return 0, usageError(fmt.Errorf("neither the ledger nor group %s tells anything of %s on cluster %s: there is nothing to pass over from", g.group, g.tp, stream.Cluster))
+	}
+	return from, nil
+}
+
+// end is the first offset that is not written yet.
+func (g gap) end(ctx context.Context) (int64, error) {
+	partition := int(g.tp.Partition)
+	res, err := g.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics: map[string][]kafka.OffsetRequest{g.tp.Topic: {{Partition: partition, Timestamp: kafka.LastOffset}}},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read the end of %s: %w", g.tp, err)
+	}
+	for _, p := range res.Topics[g.tp.Topic] {
+		if p.Error != nil {
+			return 0, fmt.Errorf("read the end of %s: %w", g.tp, p.Error)
+		}
+		if p.Partition == partition {
+			return p.LastOffset, nil
+		}
+	}
+	return 0, fmt.Errorf("read the end of %s: no answer from its leader", g.tp)
+}
+
+// committed is the group's offset, -1 if it has none.
+func (g gap) committed(ctx context.Context) (int64, error) {
 	partition := int(g.tp.Partition)
 	held, err := g.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: g.group, Topics: map[string][]int{g.tp.Topic: {partition}}})
 	if err == nil {
 		err = held.Error
 	}
 	if err != nil {
-		return g.uncommitted(err)
+		return 0, err
 	}
 	for _, p := range held.Topics[g.tp.Topic] {
 		if p.Error != nil {
-			return g.uncommitted(p.Error)
+			return 0, p.Error
 		}
-		if p.CommittedOffset >= g.to {
-			return nil
+		if p.Partition == partition {
+			return p.CommittedOffset, nil
 		}
+	}
+	return -1, nil
+}
+
+// commit moves the group, unless it is further already. The coordinator takes offsets from outside only while the
+// group has no members.
+func (g gap) commit(ctx context.Context) error {
+	partition := int(g.tp.Partition)
+	at, err := g.committed(ctx)
+	if err != nil {
+		return g.uncommitted(err)
+	}
+	if at >= g.to {
+		return nil
 	}
 	res, err := g.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
 		GroupID: g.group, GenerationID: -1,

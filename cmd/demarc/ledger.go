@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"k8s.io/klog/v2"
 
+	"github.com/demarc/demarc/classifier"
 	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/writer"
 )
@@ -62,11 +66,16 @@ func (cmd ledgerInitCmd) Run(s *streams) error {
 // folder is the ledger of a process that writes its log itself: the only owner of any partition there is.
 type folder struct{ log *writer.Log }
 
-// Resume says how far each partition is covered. Nobody else can append: the log is locked.
-func (f folder) Resume(_ context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error) {
+// Resume says how far each partition is covered. Nobody else can append: the log is locked. What an Append that
+// reported an error has left there counts: the partition is not read from before it, in other pieces.
+func (f folder) Resume(ctx context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error) {
+	known, err := f.log.Admission(ctx)
+	if err != nil {
+		return nil, err
+	}
 	covered := map[ledger.Stream]int64{}
 	for _, p := range partitions {
-		if to, ok := f.log.Position(p); ok {
+		if to, ok := known.Position(p); ok {
 			covered[p] = to
 		}
 	}
@@ -92,6 +101,27 @@ func openFolder(ctx context.Context, c *settings, to *slog.Logger, opts writer.O
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
 	return log, nil
+}
+
+// refuseVersion makes sure that a policy may follow those that a log tells of: a version has one text, and versions
+// only grow. A log whose ranges went back to an older one would never verify again.
+func refuseVersion(ctx context.Context, log *writer.Log, p *classifier.Policy) error {
+	if log == nil {
+		return nil
+	}
+	known, err := log.Admission(ctx)
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	told := known.Policies()
+	if sum, ok := told[int64(p.Version)]; ok && sum != hex.EncodeToString(p.Hash[:]) {
+		return usageError(fmt.Errorf("the ledger holds another text of policy version %d, with SHA-256 %s: a changed policy needs a higher version", p.Version, sum))
+	}
+	newest := slices.Max(append(slices.Collect(maps.Keys(told)), 0))
+	if newest > int64(p.Version) {
+		return usageError(fmt.Errorf("policy version %d is lower than %d, which the ledger holds: versions only grow; to go back to this policy, give it version %d", p.Version, newest, newest+1))
+	}
+	return nil
 }
 
 // closeLimit is how long the end of a process waits for the last checkpoint. Without it the next start signs one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,7 +109,8 @@ func TestGap(t *testing.T) {
 
 	gap := func(args ...string) result { return call{args: append([]string{"gap"}, args...), env: s.env}.run(t) }
 	gap("events/0", "--to", "1", "--reason", "none").want(t, 2, "", "covers events/0 up to offset 1")
-	gap("events/9", "--to", "1", "--reason", "none").want(t, 2, "", "tells nothing of events/9")
+	gap("events/9", "--to", "1", "--reason", "none").want(t, 2, "", "tells anything of events/9")
+	gap("events/0", "--to", "5", "--reason", "none").want(t, 2, "", "events/0 ends at offset 4")
 	gap("events", "--to", "1", "--reason", "none").want(t, 2, "", "TOPIC/PARTITION")
 	gap("events/0", "--to", "3", "--reason", " ").want(t, 2, "", "--reason")
 	gap("events/0", "--to", "3", "--reason", "retention deleted them").want(t, 0, "offsets 1 to 2 are a gap", "")
@@ -117,4 +119,41 @@ func TestGap(t *testing.T) {
 	if got := len(s.inUS(t)); got != 6 {
 		t.Errorf("%d records in the US, want 2, and 4 of the 6 that came later", got)
 	}
+}
+
+// TestGapAtTheFirstRecord: a partition may hold before the ledger tells anything of it.
+func TestGapAtTheFirstRecord(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	dir, vkey := s.ledgerOf(t)
+	run := func() result { return call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t) }
+	run().want(t, 0, "records in", "stopped") // the group begins at offset 0
+	s.produce(t, "US", "US", "US", "US")
+	s.deleteBefore(t, 0, 1)
+	run().want(t, 1, "", "demarc gap TOPIC/PARTITION --to")
+	call{args: []string{"gap", "events/0", "--to", "1", "--reason", "deleted"}, env: s.env}.run(t).want(t, 0, "offsets 0 to 0 are a gap", "")
+	run().want(t, 0, "records in", "stopped")
+	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "gap", "")
+	if got := len(s.inUS(t)); got != 3 {
+		t.Errorf("%d records in the US, want the 3 that are left", got)
+	}
+}
+
+// TestRunRefusesAPolicyThatDoesNotFollow: ranges that went back to an older policy would make a ledger that never
+// verifies again.
+func TestRunRefusesAPolicyThatDoesNotFollow(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	dir, vkey := s.ledgerOf(t)
+	first := mustRead(t, s.policy)
+	run := func(text string) result {
+		t.Helper()
+		return call{args: []string{"run", write(t, s.dir, "next.yaml", text), "--until-end"}, env: s.env}.run(t)
+	}
+	version := func(n int) string { return strings.Replace(first, "version: 1\n", fmt.Sprintf("version: %d\n", n), 1) }
+	s.produce(t, "US", "DE")
+	run(version(2)).want(t, 0, "records in", "stopped")
+	run(version(2)+"# another text\n").want(t, 2, "", "another text of policy version 2")
+	s.produce(t, "US", "DE")
+	run(version(1)).want(t, 2, "", "policy version 1 is lower than 2, which the ledger holds: versions only grow; to go back to this policy, give it version 3")
+	run(version(3)).want(t, 0, "records in", "stopped")
+	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
 }

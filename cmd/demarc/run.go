@@ -40,6 +40,9 @@ func (cmd runCmd) Run(s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeFolder(evidence)) }()
+	if err := refuseVersion(context.Background(), evidence, p); err != nil {
+		return err
+	}
 	svc, err := newService(p, c, cmd.UntilEnd, evidence, log)
 	if err != nil {
 		return err

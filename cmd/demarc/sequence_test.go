@@ -40,6 +40,7 @@ func TestSequencePutsInstancesIntoOneLedger(t *testing.T) {
 		call{args: []string{"sequence", "--until-end"}, env: sequencer}.run(t).want(t, 0, "", "sequencing")
 	}
 	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "4 range", "")
+	s.produce(t, "US", "US", "US", "US", "US", "US", "US", "US", "US", "US")
 	call{args: []string{"gap", "events/0", "--to", "9", "--reason", "test"}, env: instance}.run(t).want(t, 0, "goes on at offset 9; offsets 4 to 8 are a gap", "retention.ms=-1")
 	call{args: []string{"sequence", "--until-end"}, env: sequencer}.run(t).want(t, 0, "", "sequencing")
 	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "1 gap", "")
