@@ -166,19 +166,21 @@ func (c *counter) reset() {
 	c.table = [64]uint16{}
 }
 
-func (c *counter) add(o record.Outcome, t Tally) {
+// add counts a record, and reports whether it is the first with its outcome.
+func (c *counter) add(o record.Outcome, t Tally) (fresh bool) {
 	slot := &c.table[(uint64(o.Set)*0x9E3779B97F4A7C15>>56^uint64(o.Reason)*7^uint64(o.Sink))&63]
 	if i := int(*slot) - 1; i >= 0 && c.list[i].outcome == o {
 		c.list[i].tally.add(t)
-		return
+		return false
 	}
 	for i := range c.list {
 		if c.list[i].outcome == o {
 			c.list[i].tally.add(t)
 			*slot = uint16(i + 1)
-			return
+			return false
 		}
 	}
 	c.list = append(c.list, outcomeTally{o, t})
 	*slot = uint16(len(c.list))
+	return true
 }

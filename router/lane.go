@@ -88,7 +88,7 @@ func (l *lane) process(ctx context.Context, c *chunk) {
 		l.gen.fetcher.hold(ctx, c.p, err)
 	}
 	l.gen.fetcher.await(c.p, c.before.filed) // what lies below this chunk is with the ledger, or never will be
-	filed, err := l.file(receipts, err)
+	filed, err := l.file(ctx, receipts, err)
 	evidence, err := l.evidence(ctx, filed, err)
 	// With a ledger, a crash from here on costs nothing: whoever owns the partition next begins where it ends.
 
@@ -178,13 +178,18 @@ func (l *lane) receipts(ctx context.Context, c *chunk, d delivery) (receipts, er
 
 // file hands a chunk to the ledger, and lets the next one of its partition follow. After one that was not handed
 // over none is.
-func (l *lane) file(r receipts, failed error) (filed, error) {
+func (l *lane) file(ctx context.Context, r receipts, failed error) (filed, error) {
 	f := filed{chunk: r.chunk}
 	if failed == nil && r.chunk.before.unfiled {
 		failed = errGivenUpBefore
 	}
 	if failed == nil && l.gen.scribe != nil {
-		f.filing = l.gen.scribe.hand(r.chunk)
+		var st *statement
+		if st, failed = l.router.witness.state(r.chunk); failed == nil {
+			f.filing = l.gen.scribe.hand(r.chunk.p, st)
+		} else if ctx.Err() == nil {
+			l.gen.fetcher.hold(ctx, r.chunk.p, failed)
+		}
 	}
 	r.chunk.fate.file(failed == nil)
 	return f, failed

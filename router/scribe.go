@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +27,9 @@ type scribe struct {
 
 // filing is a chunk on its way into the ledger.
 type filing struct {
-	chunk *chunk
-	done  chan struct{}
-	err   error // once done is closed
+	statement *statement
+	done      chan struct{}
+	err       error // once done is closed
 }
 
 func newScribe(w *witness, window int) *scribe {
@@ -39,9 +38,9 @@ func newScribe(w *witness, window int) *scribe {
 	}
 }
 
-// hand takes a chunk whose records are all durable. The chunks of a partition are handed in their order.
-func (s *scribe) hand(c *chunk) *filing {
-	f := &filing{chunk: c, done: make(chan struct{})}
+// hand takes what a chunk of a partition has to say. The chunks of a partition are handed in their order.
+func (s *scribe) hand(p *partition, st *statement) *filing {
+	f := &filing{statement: st, done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
@@ -49,9 +48,9 @@ func (s *scribe) hand(c *chunk) *filing {
 		return f
 	}
 	s.queue = append(s.queue, f)
-	s.of[c.p]++
+	s.of[p]++
 	signal(s.wake)
-	if s.of[c.p] >= s.window {
+	if s.of[p] >= s.window {
 		signal(s.full)
 	}
 	return f
@@ -122,27 +121,18 @@ func (s *scribe) take(last bool) []*filing {
 // append appends a group at once. If the ledger refuses something in it, each chunk stands for itself: a partition
 // whose entries contradict the ledger does not hold the others.
 func (s *scribe) append(ctx context.Context, group []*filing) {
-	chunks := make([]*chunk, len(group))
+	statements := make([]*statement, len(group))
 	for i, f := range group {
-		chunks[i] = f.chunk
+		statements[i] = f.statement
 	}
-	err := s.witness.append(ctx, chunks...)
+	err := s.witness.append(ctx, statements...)
 	if (errors.Is(err, ledger.ErrRefused) || errors.Is(err, ledger.ErrTakenOver)) && len(group) > 1 {
 		for _, f := range group {
-			f.settle(s.witness.append(ctx, f.chunk))
+			f.settle(s.witness.append(ctx, f.statement))
 		}
 		return
 	}
 	for _, f := range group {
 		f.settle(err)
 	}
-}
-
-// holdsSome reports whether a sink stored records of one of the chunks.
-func holdsSome(sink int, chunks []*chunk) bool {
-	return slices.ContainsFunc(chunks, func(c *chunk) bool {
-		return slices.ContainsFunc(c.segments, func(s *segment) bool {
-			return slices.ContainsFunc(s.stores, func(st store) bool { return st.sink == sink })
-		})
-	})
 }

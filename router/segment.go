@@ -4,9 +4,13 @@ import (
 	"github.com/demarc/demarc/internal/record"
 )
 
-// segmentParts is how many sink batches close a segment at the next source batch: an entry of the ledger holds at
-// most 64 KiB, and a receipt takes some 300 bytes, or twice as many with long names.
-const segmentParts = 64
+// segmentBytes is how long the entry of a segment may become, by a guess that is on the safe side, until the segment
+// is closed: an entry of the ledger holds at most 64 KiB, and what sinks refuse makes it longer.
+const segmentBytes = 24 << 10
+
+// passSets is how many sets of jurisdictions a batch may have that goes to its sink whole: its receipt tells each, and
+// cannot be divided.
+const passSets = 16
 
 // segment is a run of source offsets [from, to) of a chunk that settles as one, and what one entry of the ledger is
 // about. Most chunks are one.
@@ -15,7 +19,7 @@ type segment struct {
 	epoch    int32 // of the leader that appended its last batch
 	data     int64 // records
 	result   result
-	parts    int // batches for the sinks
+	bytes    int // of the entry, about; 0 without a ledger
 
 	dated          bool
 	oldest, newest int64  // timestamps, ms since the epoch, if there are records

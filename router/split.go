@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -108,7 +109,7 @@ func (w *workspace) discard() {
 }
 
 func (w *workspace) chunkRecords() error {
-	w.segment = &segment{from: w.chunk.from}
+	w.segment = &segment{from: w.chunk.from, epoch: -1}
 	for rest := w.chunk.records; len(rest) > 0; {
 		b, tail, err := wire.Next(rest)
 		if err != nil {
@@ -117,12 +118,6 @@ func (w *workspace) chunkRecords() error {
 		rest = tail
 		if err := w.sourceBatch(b); err != nil {
 			return err
-		}
-		if w.segment.parts >= segmentParts && len(rest) > 0 {
-			if err := w.closeSegment(b.LastOffset() + 1); err != nil {
-				return err
-			}
-			w.segment = &segment{from: b.LastOffset() + 1}
 		}
 	}
 	return w.closeSegment(w.chunk.to)
@@ -145,10 +140,27 @@ func (w *workspace) closeSegment(to int64) error {
 	return nil
 }
 
+// nextSegment begins a segment at an offset if the one being filled is full. There is something in that one, which
+// lies below.
+func (w *workspace) nextSegment(from int64) error {
+	if w.segment.bytes < segmentBytes {
+		return nil
+	}
+	before := w.segment
+	if err := w.closeSegment(from); err != nil {
+		return err
+	}
+	w.segment = &segment{from: from, epoch: before.epoch}
+	return nil
+}
+
 // sourceBatch books a control batch, leaves out an aborted one and splits any other.
 func (w *workspace) sourceBatch(b wire.Batch) error {
 	if err := b.Check(); err != nil {
 		return fmt.Errorf("check batch at offset %d: %w", b.BaseOffset(), err)
+	}
+	if err := w.nextSegment(b.BaseOffset()); err != nil {
+		return err
 	}
 	w.aborted.reach(b.LastOffset())
 	w.segment.epoch = b.LeaderEpoch()
@@ -192,8 +204,6 @@ func (w *workspace) batch(b wire.Batch) error {
 			return fmt.Errorf("read record at offset %d: %w", base+int64(r.OffsetDelta), err)
 		}
 		d := w.evaluator.Decide(&w.record)
-		w.count.add(d.Outcome(), Tally{Records: 1, Bytes: int64(len(r.Tail))})
-		w.segment.timed(b.Timestamp(&r))
 		w.records = append(w.records, r)
 		w.decisions = append(w.decisions, d)
 		one = one && !d.Reason.Quarantines() && d.Sink == w.decisions[0].Sink
@@ -201,9 +211,11 @@ func (w *workspace) batch(b wire.Batch) error {
 	if err := it.Err(); err != nil {
 		return err
 	}
-	w.segment.data += int64(len(w.records))
-	w.segment.clock(b.LogAppendTime())
-	if one && len(w.records) > 0 && len(b.Section()) >= passThroughBytes && wire.Passable(b) && it.Consecutive() {
+	if len(w.records) == 0 {
+		w.rewritten++
+		return nil
+	}
+	if one && len(b.Section()) >= passThroughBytes && wire.Passable(b) && it.Consecutive() && w.passesWhole() {
 		w.passed++
 		return w.pass(b, int(w.decisions[0].Sink))
 	}
@@ -211,11 +223,60 @@ func (w *workspace) batch(b wire.Batch) error {
 	return w.distribute(b)
 }
 
+// passesWhole reports whether one receipt can tell the sets of all decisions.
+func (w *workspace) passesWhole() bool {
+	if w.router.witness == nil {
+		return true
+	}
+	var sets [passSets]record.Set
+	n := 0
+	for i := range w.decisions {
+		set := w.decisions[i].Set
+		if i > 0 && set == w.decisions[i-1].Set || slices.Contains(sets[:n], set) {
+			continue
+		}
+		if n == passSets {
+			return false
+		}
+		sets[n] = set
+		n++
+	}
+	return true
+}
+
+// tally books a record in its segment.
+func (w *workspace) tally(b wire.Batch, r *wire.Record, d record.Decision) {
+	o := d.Outcome()
+	if fresh := w.count.add(o, Tally{Records: 1, Bytes: int64(len(r.Tail))}); fresh && w.router.witness != nil {
+		w.segment.bytes += w.router.witness.countBytes(o) + w.router.witness.setBytes(o.Set)
+	}
+	w.segment.data++
+	w.segment.timed(b.Timestamp(r))
+}
+
+// beginPart counts the receipt of a batch for a sink: each set that its records may have, and its place.
+func (w *workspace) beginPart(sink int) {
+	if w.router.witness == nil {
+		return
+	}
+	w.segment.bytes += w.router.witness.receiptBytes(sink)
+	for _, o := range w.count.list {
+		if int(o.outcome.Sink) == sink {
+			w.segment.bytes += w.router.witness.setBytes(o.outcome.Set)
+		}
+	}
+}
+
 // pass hands a whole batch on, compressed as it is.
 func (w *workspace) pass(b wire.Batch, sink int) error {
 	if err := w.flush(sink); err != nil { // what came before it stays before it
 		return err
 	}
+	w.segment.clock(b.LogAppendTime())
+	for i := range w.records {
+		w.tally(b, &w.records[i], w.decisions[i])
+	}
+	w.beginPart(sink)
 	out := wire.PassThrough(w.router.outputs.get(), b)
 	p := part{sink: sink, first: b.BaseOffset()}
 	if w.router.witness != nil {
@@ -232,6 +293,15 @@ func (w *workspace) pass(b wire.Batch, sink int) error {
 func (w *workspace) distribute(b wire.Batch) error {
 	for i := range w.records {
 		r, d := &w.records[i], w.decisions[i]
+		if i > 0 && w.segment.bytes >= segmentBytes {
+			if err := w.nextSegment(b.BaseOffset() + int64(r.OffsetDelta)); err != nil {
+				return err
+			}
+		}
+		if w.segment.clocks == "" || i == 0 {
+			w.segment.clock(b.LogAppendTime())
+		}
+		w.tally(b, r, d)
 		if err := w.put(r, d, b.Timestamp(r), b.BaseOffset()+int64(r.OffsetDelta), b.Codec()); err != nil {
 			return err
 		}
@@ -247,6 +317,9 @@ func (w *workspace) put(r *wire.Record, d record.Decision, timestamp, offset int
 		if err := w.flush(sink); err != nil {
 			return err
 		}
+	}
+	if s.builder.Count() == 0 {
+		w.beginPart(sink)
 	}
 	s.codec = codec
 	s.offsets = append(s.offsets, offset)
@@ -300,7 +373,6 @@ func (w *workspace) add(p part, bytes []byte) {
 	p.batch = record.NewBatch(w.chunk.p.tp, bytes, int(b.Count()), w.lane.gen.live)
 	p.batch.Digest = w.router.witness != nil
 	p.segment = w.segment
-	w.segment.parts++
 	w.parts = append(w.parts, p)
 }
 

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -36,17 +36,22 @@ type witness struct {
 	cluster string // the source's id, known from start on
 	policy  ledger.PolicyRef
 
-	mu   sync.Mutex
-	told []uint64 // per sink: which of its proofs the ledger holds
+	told []atomic.Uint64 // per sink: the serial of its newest proof in the ledger; whoever appends sets it
+
+	// For the guess of how long an entry becomes.
+	receiptSize []int // per sink
+	nameSizes   []int // per jurisdiction
 }
 
 func newWitness(r *Router) *witness {
 	p := r.classifier.Policy()
-	return &witness{
+	w := &witness{
 		router: r, ledger: r.cfg.Ledger, program: r.cfg.Program,
 		policy: ledger.PolicyRef{SHA256: hex.EncodeToString(p.Hash[:]), Version: int64(p.Version)},
-		told:   make([]uint64, len(r.sinks)),
+		told:   make([]atomic.Uint64, len(r.sinks)),
 	}
+	w.measure(p)
+	return w
 }
 
 // start tells what all later entries refer to, before the first record is read.
@@ -58,16 +63,33 @@ func (w *witness) start(ctx context.Context) error {
 	if err := w.keep(ctx, entries); err != nil {
 		return err
 	}
-	if err := w.introduce(ctx, func(sink int, p record.Proof) bool { return true }); err != nil {
+	if err := w.introduceAll(ctx); err != nil {
 		return err
 	}
-	return w.span(ctx, "start")
+	return w.firstSpan(ctx)
+}
+
+// firstSpan tries until it is known how far the source reaches: a partition without a leader is no reason to end, for
+// those that have one.
+func (w *witness) firstSpan(ctx context.Context) error {
+	for failures := 0; ; failures++ {
+		err := w.span(ctx, "start")
+		if err == nil || ctx.Err() != nil || errors.Is(err, ledger.ErrRefused) || errors.Is(err, errClusterID) {
+			return err
+		}
+		w.router.log.Warn("ledger does not know how far the source reaches, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(backoff(failures)):
+		}
+	}
 }
 
 // stop tells how far the source reached when this process ended, and which sinks turned out to be another place.
 // Until then no entry says so: what such a sink had acknowledged before belongs in the ledger first.
 func (w *witness) stop(ctx context.Context) error {
-	if err := w.introduce(ctx, func(sink int, p record.Proof) bool { return true }); err != nil {
+	if err := w.introduceAll(ctx); err != nil {
 		return err
 	}
 	return w.span(ctx, "stop")
@@ -90,35 +112,73 @@ func (w *witness) hourly(ctx context.Context) {
 	}
 }
 
-// append tells what became of chunks, in their order.
-func (w *witness) append(ctx context.Context, chunks ...*chunk) error {
-	err := w.introduce(ctx, func(sink int, p record.Proof) bool { return p.Held && holdsSome(sink, chunks) })
-	if err != nil {
-		return err
-	}
-	var entries []ledger.Entry
-	for _, c := range chunks {
-		for _, s := range c.segments {
-			entries = append(entries, ledger.Entry{Kind: ledger.KindRange, Range: w.rangeOf(c, s)})
+// statement is what a chunk has to say to the ledger, with the proofs of the sinks that stored its records.
+type statement struct {
+	proofs  map[int]record.Proof
+	entries []ledger.Entry
+}
+
+// state makes the statement of a chunk whose records are all durable. An error says that it can never be made.
+func (w *witness) state(c *chunk) (*statement, error) {
+	st := &statement{proofs: map[int]record.Proof{}}
+	for _, s := range c.segments {
+		for _, stored := range s.stores {
+			if _, ok := st.proofs[stored.sink]; !ok {
+				st.proofs[stored.sink] = w.router.sinks[stored.sink].Proof()
+			}
 		}
+	}
+	for sink, p := range st.proofs {
+		if !p.Held && w.told[sink].Load() == 0 {
+			return nil, fmt.Errorf("tell the ledger of sink %s: it has turned out to be another place since it stored this; what it holds is not evidence, and is delivered again once the sink is what the policy says", w.router.sinkName(sink))
+		}
+	}
+	for _, s := range c.segments {
+		st.entries = append(st.entries, ledger.Entry{Kind: ledger.KindRange, Range: w.rangeOf(c, s, st.proofs)})
+	}
+	return st, nil
+}
+
+// append makes statements durable, in their order.
+func (w *witness) append(ctx context.Context, statements ...*statement) error {
+	var entries []ledger.Entry
+	for _, st := range statements {
+		for sink, p := range st.proofs {
+			if !p.Held { // an entry before says that it did
+				continue
+			}
+			if err := w.introduce(ctx, sink, p); err != nil {
+				return err
+			}
+		}
+		entries = append(entries, st.entries...)
 	}
 	return w.keep(ctx, entries)
 }
 
-// introduce tells what is new about those sinks that pick chooses.
-func (w *witness) introduce(ctx context.Context, pick func(sink int, p record.Proof) bool) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// introduceAll tells what is known of each sink. Of one that is still being opened there is nothing to tell.
+func (w *witness) introduceAll(ctx context.Context) error {
 	for i, sink := range w.router.sinks {
 		p := sink.Proof()
-		if p.Serial == w.told[i] || !pick(i, p) {
+		if !p.Held && !slices.ContainsFunc(p.Checks, func(c record.Check) bool { return !c.Held }) {
 			continue
 		}
-		if err := w.keep(ctx, []ledger.Entry{{Kind: ledger.KindPins, Pins: w.pins(i, p)}}); err != nil {
+		if err := w.introduce(ctx, i, p); err != nil {
 			return err
 		}
-		w.told[i] = p.Serial
 	}
+	return nil
+}
+
+// introduce tells a sink's proof, unless the ledger has it or a newer one.
+func (w *witness) introduce(ctx context.Context, sink int, p record.Proof) error {
+	if p.Serial <= w.told[sink].Load() {
+		return nil
+	}
+	if err := w.keep(ctx, []ledger.Entry{{Kind: ledger.KindPins, Pins: w.pins(sink, p)}}); err != nil {
+		return err
+	}
+	w.told[sink].Store(p.Serial)
 	return nil
 }
 
@@ -135,7 +195,7 @@ func (w *witness) keep(ctx context.Context, entries []ledger.Entry) error {
 			}
 			return nil
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return fmt.Errorf("append to the ledger: %w", errors.Join(ctx.Err(), err))
 		}
 		w.router.stats.ledgerFailed()
 		if errors.Is(err, ledger.ErrRefused) || errors.Is(err, ledger.ErrTakenOver) {
@@ -146,17 +206,20 @@ func (w *witness) keep(ctx context.Context, entries []ledger.Entry) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("append to the ledger: %w", errors.Join(ctx.Err(), err))
 		case <-time.After(backoff(failures)):
 		}
 	}
 }
 
+// maxTime is the greatest timestamp that an entry can hold, to either side.
+const maxTime = 1<<53 - 1
+
 // rangeOf is the entry of one segment.
-func (w *witness) rangeOf(c *chunk, s *segment) *ledger.Range {
+func (w *witness) rangeOf(c *chunk, s *segment, proofs map[int]record.Proof) *ledger.Range {
 	r := &ledger.Range{
 		Absent: s.result.absent, Control: s.result.control, Data: s.data,
-		Counts: w.counts(s.result.outcomes), Receipts: w.receipts(s.stores),
+		Counts: w.counts(s.result.outcomes), Receipts: w.receipts(s.stores, proofs),
 		Policy: w.policy, Program: w.program,
 		Source: ledger.Source{
 			Cluster: w.cluster, Topic: c.p.tp.Topic, Partition: c.p.tp.Partition,
@@ -164,7 +227,8 @@ func (w *witness) rangeOf(c *chunk, s *segment) *ledger.Range {
 		},
 	}
 	if s.data > 0 {
-		r.Time = &ledger.Times{First: s.oldest, Last: s.newest, Type: s.clocks}
+		bound := func(at int64) int64 { return min(max(at, -maxTime), maxTime) }
+		r.Time = &ledger.Times{First: bound(s.oldest), Last: bound(s.newest), Type: s.clocks}
 	}
 	if geo := c.snapshot.Geo; geo != nil {
 		hash := geo.Hash()
@@ -198,18 +262,18 @@ func (w *witness) counts(outcomes []outcomeTally) []ledger.Count {
 	return list
 }
 
-func (w *witness) receipts(stores []store) []ledger.Receipt {
-	list := make([]ledger.Receipt, len(stores))
+func (w *witness) receipts(stores []store, proofs map[int]record.Proof) []ledger.Receipt {
+	var list []ledger.Receipt
 	for i, s := range stores {
-		list[i] = ledger.Receipt{
+		list = append(list, ledger.Receipt{
 			Sink: w.router.sinkName(s.sink), SHA256: hex.EncodeToString(s.place.SHA256[:]), Counts: w.setCounts(s.sets),
-		}
+		})
 		if s.place.File != "" {
 			list[i].File = &ledger.FilePlace{Name: s.place.File, From: s.place.From, To: s.place.To}
 			continue
 		}
 		list[i].Kafka = &ledger.Offsets{
-			Cluster: w.router.sinks[s.sink].Proof().Cluster, Topic: s.place.Topic, Partition: s.place.Partition,
+			Cluster: proofs[s.sink].Cluster, Topic: s.place.Topic, Partition: s.place.Partition,
 			Base: s.place.BaseOffset, Last: s.place.LastOffset,
 		}
 	}
@@ -242,23 +306,7 @@ func (w *witness) setCounts(sets []record.Set) []ledger.SetCount {
 
 func (w *witness) setName(s record.Set) string { return s.Join(w.router.stats.jurisdictions) }
 
-// pins is the entry of what a sink found out about its place.
-func (w *witness) pins(i int, proof record.Proof) *ledger.Pins {
-	sink := &w.router.classifier.Policy().Sinks[i]
-	p := &ledger.Pins{
-		At: w.router.now().UnixMilli(), Sink: sink.Name, Policy: w.policy, Held: proof.Held, Unpinned: sink.Unpinned,
-		Location: ledger.Location{Country: sink.Location.Country.String(), Region: sink.Location.Region, Operator: sink.Location.Operator},
-	}
-	if sink.File != nil {
-		p.Place.Directory = sink.File.Dir
-	} else {
-		p.Place.Topic, p.Place.Cluster = sink.Kafka.Topic, proof.Cluster
-	}
-	for _, c := range proof.Checks {
-		p.Checks = append(p.Checks, ledger.Check{Pin: c.Pin, Expected: c.Expected, Seen: c.Seen, Held: c.Held})
-	}
-	return p
-}
+var errClusterID = errors.New("evidence needs a cluster id that stays")
 
 // spanPartitions is how many partitions one entry tells of: two offsets of at most 16 digits for each.
 const spanPartitions = 1500
@@ -274,7 +322,7 @@ func (w *witness) span(ctx context.Context, why string) error {
 		w.cluster = meta.ClusterID // by start, before anyone else looks at it
 	}
 	if w.cluster == "" || meta.ClusterID != w.cluster {
-		return fmt.Errorf("read source metadata: the cluster id is %q, and was %q: evidence needs one that stays", meta.ClusterID, w.cluster)
+		return fmt.Errorf("read source metadata: %w: it is %q, and was %q", errClusterID, meta.ClusterID, w.cluster)
 	}
 	at := r.now().UnixMilli()
 	var entries []ledger.Entry

@@ -290,7 +290,8 @@ func TestLaneThatWasTakenOverIsTakenBack(t *testing.T) {
 // TestChunkOfManyBatchesBecomesSeveralEntries, since an entry has its bound.
 func TestChunkOfManyBatchesBecomesSeveralEntries(t *testing.T) {
 	b := newBench(t, 1)
-	for i := range 2*segmentParts + 10 {
+	const batches = 200
+	for i := range batches {
 		r := event(0, i, "US")
 		r.Value = bytes.Repeat([]byte("x"), passThroughBytes)
 		b.produce([]*kgo.Record{r}, kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -303,10 +304,18 @@ func TestChunkOfManyBatchesBecomesSeveralEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	ranges := n.kind(ledger.KindRange)
-	if len(ranges) < 3 || len(ranges[0].Range.Receipts) != segmentParts {
-		t.Errorf("%d entries, the first with %d receipts", len(ranges), len(ranges[0].Range.Receipts))
+	next, receipts := int64(0), 0
+	for _, e := range ranges {
+		if e.Range.Source.From != next {
+			t.Errorf("a range begins at %d, want %d", e.Range.Source.From, next)
+		}
+		next = e.Range.Source.To
+		receipts += len(e.Range.Receipts)
 	}
-	if got := len(b.sinks[us].snapshot()); got != 2*segmentParts+10 {
+	if len(ranges) < 3 || next != batches || receipts != batches {
+		t.Errorf("%d entries to offset %d with %d receipts", len(ranges), next, receipts)
+	}
+	if got := len(b.sinks[us].snapshot()); got != batches {
 		t.Errorf("%d records arrived", got)
 	}
 }
