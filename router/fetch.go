@@ -25,6 +25,7 @@ const noEnd = math.MaxInt64
 // partition is one assigned source partition in one generation.
 type partition struct {
 	tp      record.TopicPartition
+	topicID string // with a ledger, if the cluster tells it
 	lane    *lane
 	account *account
 	end     int64 // not read from here on; noEnd without --until-end

@@ -45,19 +45,18 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	if err != nil {
 		return nil, err
 	}
-	var lacking map[record.TopicPartition]error
+	var known resumption
 	if r.witness != nil {
-		var moved []record.TopicPartition
-		if moved, lacking, err = r.witness.resume(ctx, starts); err != nil {
+		if known, err = r.witness.resume(ctx, starts); err != nil {
 			return nil, err
 		}
-		found = append(found, moved...)
+		found = append(found, known.moved...)
 	}
 	ends, err := r.endsFor(ctx, starts)
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{router: r, group: group, lanes: map[int]*lane{}, lacking: lacking}
+	g := &generation{router: r, group: group, lanes: map[int]*lane{}, lacking: known.lacking}
 	g.commits = newCommits(group.CommitOffsets, starts, found...)
 	// Not committed, "latest" is another offset for the next owner, beyond what this one could not deliver.
 	if err := g.commits.flush(); err != nil {
@@ -77,7 +76,7 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	}
 	for _, tp := range slices.SortedFunc(maps.Keys(starts), compareTP) {
 		p := &partition{
-			tp: tp, lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
+			tp: tp, topicID: known.ids[tp.Topic], lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
 			next: starts[tp], end: noEnd, leader: -1, last: nothingBefore(),
 		}
 		if ends != nil {

@@ -352,6 +352,26 @@ func (b *bench) commit(partition int32, offset int64) {
 	}
 }
 
+// recreate deletes the topic and creates it again. A broker forgets a group's offsets of a topic that is deleted.
+func (b *bench) recreate(partitions int32) {
+	b.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.Brokers()...))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	if _, err := admin.DeleteTopic(b.context(), "events"); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := admin.DeleteGroup(b.context(), "demarc"); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := admin.CreateTopic(b.context(), partitions, 1, nil, "events"); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // keys lists the keys of records in the order of the sink, of one source partition.
 func keys(records []stored, partition int32) (list []string) {
 	for _, r := range records {

@@ -222,7 +222,7 @@ func (w *witness) rangeOf(c *chunk, s *segment, proofs map[int]record.Proof) *le
 		Counts: w.counts(s.result.outcomes), Receipts: w.receipts(s.stores, proofs),
 		Policy: w.policy, Program: w.program,
 		Source: ledger.Source{
-			Cluster: w.cluster, Topic: c.p.tp.Topic, Partition: c.p.tp.Partition,
+			Cluster: w.cluster, Topic: c.p.tp.Topic, TopicID: c.p.topicID, Partition: c.p.tp.Partition,
 			LeaderEpoch: s.epoch, From: s.from, To: s.to,
 		},
 	}
@@ -324,6 +324,10 @@ func (w *witness) span(ctx context.Context, why string) error {
 	if w.cluster == "" || meta.ClusterID != w.cluster {
 		return fmt.Errorf("read source metadata: %w: it is %q, and was %q", errClusterID, meta.ClusterID, w.cluster)
 	}
+	ids, err := TopicIDs(ctx, r.client, r.cfg.Topics)
+	if err != nil {
+		return err
+	}
 	at := r.now().UnixMilli()
 	var entries []ledger.Entry
 	for _, t := range meta.Topics {
@@ -333,6 +337,9 @@ func (w *witness) span(ctx context.Context, why string) error {
 		told, err := w.spanOf(ctx, t, at, why)
 		if err != nil {
 			return err
+		}
+		for _, e := range told {
+			e.Span.TopicID = ids[t.Name]
 		}
 		entries = append(entries, told...)
 	}
@@ -364,29 +371,40 @@ func (w *witness) spanOf(ctx context.Context, t kafka.Topic, at int64, why strin
 	return entries, nil
 }
 
-// resume moves starts to where the ledger ends: what it covers is durable at the sinks, committed or not. It returns
-// the partitions that were moved, and those of which the ledger lacks what lies below their start.
-func (w *witness) resume(ctx context.Context, starts map[record.TopicPartition]int64) (moved []record.TopicPartition, lacking map[record.TopicPartition]error, err error) {
+// resumption is what the ledger knows of partitions when a generation begins.
+type resumption struct {
+	moved   []record.TopicPartition         // whose start is where the ledger ends, now
+	lacking map[record.TopicPartition]error // of which the ledger lacks what lies below their start
+	ids     map[string]string               // of topics, by name
+}
+
+// resume moves starts to where the ledger ends: what it covers is durable at the sinks, committed or not. A topic that
+// was created anew is another: its offsets are not those that the ledger covers.
+func (w *witness) resume(ctx context.Context, starts map[record.TopicPartition]int64) (resumption, error) {
+	found := resumption{lacking: map[record.TopicPartition]error{}}
+	var err error
+	if found.ids, err = TopicIDs(ctx, w.router.client, w.router.cfg.Topics); err != nil {
+		return found, err
+	}
 	streams := map[ledger.Stream]record.TopicPartition{}
 	for tp := range starts {
-		streams[ledger.Stream{Cluster: w.cluster, Topic: tp.Topic, Partition: tp.Partition}] = tp
+		streams[ledger.Stream{Cluster: w.cluster, Topic: tp.Topic, TopicID: found.ids[tp.Topic], Partition: tp.Partition}] = tp
 	}
 	covered, err := w.ledger.Resume(ctx, slices.Collect(maps.Keys(streams)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("ask the ledger where to begin: %w", err)
+		return found, fmt.Errorf("ask the ledger where to begin: %w", err)
 	}
-	lacking = map[record.TopicPartition]error{}
 	for stream, to := range covered {
 		tp := streams[stream]
 		switch start := starts[tp]; {
 		case to > start:
 			starts[tp] = to
-			moved = append(moved, tp)
+			found.moved = append(found.moved, tp)
 		case to < start:
-			lacking[tp] = fmt.Errorf("the ledger ends at offset %d and the group %s begins at %d: nothing says what became of the records between; "+
+			found.lacking[tp] = fmt.Errorf("the ledger ends at offset %d and the group %s begins at %d: nothing says what became of the records between; "+
 				"set the group's offset back to %d, or accept the gap: demarc gap %s --to %d --reason TEXT",
 				to, w.router.cfg.Group, start, to, tp, start)
 		}
 	}
-	return moved, lacking, nil
+	return found, nil
 }

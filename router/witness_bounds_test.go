@@ -313,3 +313,33 @@ func TestLatestIsWhereTheLedgerBegins(t *testing.T) {
 		t.Errorf("first span %+v", first)
 	}
 }
+
+// TestTopicCreatedAnewIsAnother: its first offsets are not those that the ledger covers.
+func TestTopicCreatedAnewIsAnother(t *testing.T) {
+	b := newBench(t, 1)
+	for i := range 5 {
+		b.produceToAll(1, i)
+	}
+	n := newNotebook(t)
+	if err := b.run(b.context(), b.router(b.witnessed(n))); err != nil {
+		t.Fatal(err)
+	}
+	b.recreate(1)
+	for i := range 8 {
+		b.produceToAll(1, 100+i)
+	}
+	if err := b.run(b.context(), b.router(b.witnessed(n))); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(b.sinks[us].snapshot()); got != 13 || b.committed()[0] != 8 {
+		t.Errorf("%d records, committed %v; want 5 and 8, and 8", got, b.committed())
+	}
+	ranges := n.kind(ledger.KindRange)
+	first, last := ranges[0].Range.Source, ranges[len(ranges)-1].Range.Source
+	if first.TopicID == "" || last.TopicID == "" || first.TopicID == last.TopicID || last.To != 8 {
+		t.Errorf("first %+v, last %+v", first, last)
+	}
+	if spans := n.kind(ledger.KindSpan); spans[0].Span.TopicID != first.TopicID || spans[3].Span.TopicID != last.TopicID {
+		t.Errorf("spans %+v", spans)
+	}
+}

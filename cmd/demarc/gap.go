@@ -12,6 +12,7 @@ import (
 
 	"github.com/demarc/demarc/internal/record"
 	"github.com/demarc/demarc/ledger"
+	"github.com/demarc/demarc/router"
 )
 
 type gapCmd struct {
@@ -85,7 +86,11 @@ func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("reach source: %w; look at DEMARC_BROKERS and its TLS and SASL settings", err)
 	}
-	source := ledger.Source{Cluster: meta.ClusterID, Topic: g.tp.Topic, Partition: g.tp.Partition, To: g.to}
+	ids, err := router.TopicIDs(ctx, g.client, []string{g.tp.Topic})
+	if err != nil {
+		return 0, err
+	}
+	source := ledger.Source{Cluster: meta.ClusterID, Topic: g.tp.Topic, TopicID: ids[g.tp.Topic], Partition: g.tp.Partition, To: g.to}
 	if from, err = g.from(ctx, source.Stream()); err != nil {
 		return 0, err
 	}
