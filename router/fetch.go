@@ -26,6 +26,7 @@ const noEnd = math.MaxInt64
 type partition struct {
 	tp      record.TopicPartition
 	topicID string // with a ledger, if the cluster tells it
+	fine    bool   // with a ledger: see fineRecords
 	lane    *lane
 	account *account
 	end     int64 // not read from here on; noEnd without --until-end
@@ -140,7 +141,7 @@ type fetcher struct {
 	over     bool                    // nothing more is fetched
 
 	known    map[record.TopicPartition]bool // all partitions of the topics, when the generation began
-	grown    chan struct{}                  // closed when there are others
+	grown    chan struct{}                  // closed when there are others, or a partition is to be read again
 	growOnce sync.Once
 
 	complete, idle   chan struct{} // see checkComplete

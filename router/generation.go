@@ -50,7 +50,9 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 		if known, err = r.witness.resume(ctx, starts); err != nil {
 			return nil, err
 		}
-		found = append(found, known.moved...)
+		if found = append(found, known.moved...); len(known.moved) > 0 {
+			r.log.Info("beginning where the ledger ends, which is ahead of the group's offset", "partitions", len(known.moved))
+		}
 	}
 	ends, err := r.endsFor(ctx, starts)
 	if err != nil {
@@ -76,7 +78,7 @@ func (r *Router) newGeneration(ctx context.Context, group *kafka.Generation) (*g
 	}
 	for _, tp := range slices.SortedFunc(maps.Keys(starts), compareTP) {
 		p := &partition{
-			tp: tp, topicID: known.ids[tp.Topic], lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
+			tp: tp, topicID: known.ids[tp.Topic], fine: r.fine(tp), lane: g.lanes[int(tp.Partition)%r.cfg.Lanes], account: r.account(tp),
 			next: starts[tp], end: noEnd, leader: -1, last: nothingBefore(),
 		}
 		if ends != nil {
@@ -162,10 +164,15 @@ func (g *generation) untilOver(over, quit <-chan struct{}) (complete bool, err e
 	for {
 		select {
 		case <-reached:
-			return true, nil
+			select {
+			case <-g.fetcher.grown: // a chunk was given up to be read again
+				return false, nil
+			default:
+				return true, nil
+			}
 		case <-over:
 			return false, nil
-		case <-g.fetcher.grown: // the group has to assign anew
+		case <-g.fetcher.grown: // the group has to assign anew, or a partition is to begin anew
 			return false, nil
 		case <-quit:
 			return false, nil

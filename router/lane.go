@@ -185,9 +185,14 @@ func (l *lane) file(ctx context.Context, r receipts, failed error) (filed, error
 	}
 	if failed == nil && l.gen.scribe != nil {
 		var st *statement
-		if st, failed = l.router.witness.state(r.chunk); failed == nil {
+		st, failed = l.router.witness.state(r.chunk)
+		switch {
+		case failed == nil:
 			f.filing = l.gen.scribe.hand(r.chunk.p, st)
-		} else if ctx.Err() == nil {
+		case errors.Is(failed, errTooManyPlaces):
+			l.router.refine(r.chunk.p.tp)
+			l.gen.fetcher.beginAnew()
+		case ctx.Err() == nil:
 			l.gen.fetcher.hold(ctx, r.chunk.p, failed)
 		}
 	}

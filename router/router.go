@@ -112,6 +112,7 @@ type Router struct {
 
 	mu       sync.Mutex
 	accounts map[record.TopicPartition]*account
+	refined  map[record.TopicPartition]bool // partitions that are read in small segments
 }
 
 // New makes a router. Sinks are in policy order; geo may be nil if the policy reads no address. Nothing is
@@ -132,6 +133,7 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 		addr:       kafka.TCP(cfg.Brokers...),
 		abort:      make(chan struct{}),
 		accounts:   map[record.TopicPartition]*account{},
+		refined:    map[record.TopicPartition]bool{},
 		atStart:    map[record.TopicPartition]bool{},
 		workspaces: make(chan *workspace, runtime.GOMAXPROCS(0)),
 	}
@@ -368,6 +370,20 @@ func (r *Router) account(tp record.TopicPartition) *account {
 		r.accounts[tp] = a
 	}
 	return a
+}
+
+// refine makes later generations read a partition in small segments.
+func (r *Router) refine(tp record.TopicPartition) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refined[tp] = true
+	r.log.Warn("sinks have divided what they got into more pieces than an entry of the ledger can tell; it is delivered again, in smaller batches from now on: is max.message.bytes of a sink's topic very low?", "partition", tp.String())
+}
+
+func (r *Router) fine(tp record.TopicPartition) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refined[tp]
 }
 
 // Accounts says what became of every source partition that this process has consumed, in their order.

@@ -12,6 +12,10 @@ const segmentBytes = 24 << 10
 // cannot be divided.
 const passSets = 16
 
+// fineRecords is how many records a segment has in a partition whose sinks divide what they get: each of its records,
+// and each that is quarantined instead, may have a receipt of its own.
+const fineRecords = 32
+
 // segment is a run of source offsets [from, to) of a chunk that settles as one, and what one entry of the ledger is
 // about. Most chunks are one.
 type segment struct {

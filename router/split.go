@@ -143,7 +143,7 @@ func (w *workspace) closeSegment(to int64) error {
 // nextSegment begins a segment at an offset if the one being filled is full. There is something in that one, which
 // lies below.
 func (w *workspace) nextSegment(from int64) error {
-	if w.segment.bytes < segmentBytes {
+	if !w.full() {
 		return nil
 	}
 	before := w.segment
@@ -152,6 +152,11 @@ func (w *workspace) nextSegment(from int64) error {
 	}
 	w.segment = &segment{from: from, epoch: before.epoch}
 	return nil
+}
+
+// full reports whether the segment being filled has as much as one entry should tell.
+func (w *workspace) full() bool {
+	return w.segment.bytes >= segmentBytes || w.chunk.p.fine && w.segment.data >= fineRecords
 }
 
 // sourceBatch books a control batch, leaves out an aborted one and splits any other.
@@ -228,6 +233,9 @@ func (w *workspace) passesWhole() bool {
 	if w.router.witness == nil {
 		return true
 	}
+	if w.chunk.p.fine {
+		return false
+	}
 	var sets [passSets]record.Set
 	n := 0
 	for i := range w.decisions {
@@ -293,7 +301,7 @@ func (w *workspace) pass(b wire.Batch, sink int) error {
 func (w *workspace) distribute(b wire.Batch) error {
 	for i := range w.records {
 		r, d := &w.records[i], w.decisions[i]
-		if i > 0 && w.segment.bytes >= segmentBytes {
+		if i > 0 && w.full() {
 			if err := w.nextSegment(b.BaseOffset() + int64(r.OffsetDelta)); err != nil {
 				return err
 			}

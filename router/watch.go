@@ -88,7 +88,7 @@ func (f *fetcher) watch(there map[record.TopicPartition]bool) (gone []*partition
 	for tp := range there {
 		if !f.known[tp] {
 			f.known[tp] = true
-			f.growOnce.Do(func() { close(f.grown) })
+			f.beginAnew()
 		}
 	}
 	for _, p := range f.parts {
@@ -101,6 +101,9 @@ func (f *fetcher) watch(there map[record.TopicPartition]bool) (gone []*partition
 	}
 	return gone
 }
+
+// beginAnew ends the generation, to join the group again.
+func (f *fetcher) beginAnew() { f.growOnce.Do(func() { close(f.grown) }) }
 
 // endsAge is how old the known end of a partition may be when no fetch brings a newer one.
 const endsAge = 5 * time.Second

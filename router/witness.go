@@ -118,7 +118,8 @@ type statement struct {
 	entries []ledger.Entry
 }
 
-// state makes the statement of a chunk whose records are all durable. An error says that it can never be made.
+// state makes the statement of a chunk whose records are all durable. An error says that it can never be made, or, if
+// it is errTooManyPlaces, not of a chunk of this size.
 func (w *witness) state(c *chunk) (*statement, error) {
 	st := &statement{proofs: map[int]record.Proof{}}
 	for _, s := range c.segments {
@@ -134,7 +135,11 @@ func (w *witness) state(c *chunk) (*statement, error) {
 		}
 	}
 	for _, s := range c.segments {
-		st.entries = append(st.entries, ledger.Entry{Kind: ledger.KindRange, Range: w.rangeOf(c, s, st.proofs)})
+		r := w.rangeOf(c, s, st.proofs)
+		if !c.p.fine && entryBytes(r) > ledger.MaxEntryBytes {
+			return nil, fmt.Errorf("tell the ledger what became of a chunk: %w", errTooManyPlaces)
+		}
+		st.entries = append(st.entries, ledger.Entry{Kind: ledger.KindRange, Range: r})
 	}
 	return st, nil
 }

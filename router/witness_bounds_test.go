@@ -343,3 +343,49 @@ func TestTopicCreatedAnewIsAnother(t *testing.T) {
 		t.Errorf("spans %+v", spans)
 	}
 }
+
+// TestChunkThatItsSinkDividesIsReadAgainInSmallerPieces: around records that it refuses there are more places than an
+// entry can tell.
+func TestChunkThatItsSinkDividesIsReadAgainInSmallerPieces(t *testing.T) {
+	b := newBench(t, 1)
+	const records = 1200
+	var events []*kgo.Record
+	for i := range records {
+		events = append(events, event(0, i, "US"))
+	}
+	b.produce(events)
+	odd := func(key string) bool { return (key[len(key)-1]-'0')%2 == 1 }
+	b.sinks[us].refuse = func(s stored) (record.Reason, bool) { return record.TooLarge, odd(s.key) }
+	n := newNotebook(t)
+	r := b.router(b.witnessed(n))
+	if err := b.run(b.context(), r); err != nil {
+		t.Fatal(err)
+	}
+	next, counts := int64(0), map[string]int64{}
+	for _, e := range n.kind(ledger.KindRange) {
+		if e.Range.Source.From != next {
+			t.Errorf("a range begins at %d, want %d", e.Range.Source.From, next)
+		}
+		next = e.Range.Source.To
+		for _, c := range e.Range.Counts {
+			counts[c.Sink] += c.Records
+		}
+	}
+	if next != records || counts["us"] != records/2 || counts["held"] != records/2 || b.committed()[0] != records {
+		t.Errorf("ranges to %d with %v, committed %v", next, counts, b.committed())
+	}
+	for sink, want := range map[int]bool{us: false, held: true} {
+		distinct := map[string]bool{}
+		for _, s := range b.sinks[sink].snapshot() {
+			if distinct[s.key] = true; odd(s.key) != want {
+				t.Fatalf("record %s is in sink %d", s.key, sink)
+			}
+		}
+		if len(distinct) != records/2 {
+			t.Errorf("sink %d has %d records", sink, len(distinct))
+		}
+	}
+	if got := metric(r, "demarc_generations_total"); got != 2 {
+		t.Errorf("%d generations, want a second in which the partition is read again", got)
+	}
+}

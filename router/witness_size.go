@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/demarc/demarc/classifier"
@@ -52,6 +53,34 @@ func (w *witness) setBytes(s record.Set) int {
 }
 
 func (w *witness) receiptBytes(sink int) int { return w.receiptSize[sink] }
+
+// errTooManyPlaces says that sinks have divided what they got, for its size or around records that they refuse, into
+// more pieces than one entry can tell the places of.
+var errTooManyPlaces = errors.New("sinks have stored a segment in more places than an entry can tell")
+
+// rangeSize is what is in the entry of a range beside counts and receipts.
+const rangeSize = 1200
+
+// entryBytes guesses, on the safe side, how long the entry of a range is.
+func entryBytes(r *ledger.Range) int {
+	size := rangeSize
+	for i := range r.Counts {
+		size += countSize + len(r.Counts[i].Set) + len(r.Counts[i].Sink)
+	}
+	for i := range r.Receipts {
+		receipt := &r.Receipts[i]
+		size += receiptSize + len(receipt.Sink)
+		if receipt.File != nil {
+			size += len(receipt.File.Name)
+		} else {
+			size += len(receipt.Kafka.Cluster) + len(receipt.Kafka.Topic)
+		}
+		for j := range receipt.Counts {
+			size += setSize + len(receipt.Counts[j].Set)
+		}
+	}
+	return size
+}
 
 // pins is the entry of what a sink found out about its place.
 func (w *witness) pins(i int, proof record.Proof) *ledger.Pins {
