@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/segmentio/kafka-go"
@@ -387,5 +388,28 @@ func TestChunkThatItsSinkDividesIsReadAgainInSmallerPieces(t *testing.T) {
 	}
 	if got := metric(r, "demarc_generations_total"); got != 2 {
 		t.Errorf("%d generations, want a second in which the partition is read again", got)
+	}
+}
+
+// TestSpansOfALargeTopic: what one entry cannot hold stands in several, with each partition once.
+func TestSpansOfALargeTopic(t *testing.T) {
+	const partitions = 2*spanPartitions + 1
+	b := newBench(t, partitions)
+	b.produce([]*kgo.Record{event(partitions-1, 0, "US")})
+	n := newNotebook(t)
+	cfg := b.witnessed(n)
+	cfg.DrainLimit = 5 * time.Second // the last span has as long
+	if err := b.run(b.context(), b.router(cfg)); err != nil {
+		t.Fatal(err)
+	}
+	next := int32(0)
+	for _, e := range n.kind(ledger.KindSpan)[:3] {
+		if e.Span.Base != next || e.Span.Count != partitions {
+			t.Errorf("a span of %d partitions begins at %d, want %d", e.Span.Count, e.Span.Base, next)
+		}
+		next += int32(len(e.Span.First))
+	}
+	if next != partitions || len(n.kind(ledger.KindRange)) != 1 {
+		t.Errorf("spans of %d partitions, %d ranges", next, len(n.kind(ledger.KindRange)))
 	}
 }

@@ -155,5 +155,8 @@ func TestRunRefusesAPolicyThatDoesNotFollow(t *testing.T) {
 	s.produce(t, "US", "DE")
 	run(version(1)).want(t, 2, "", "policy version 1 is lower than 2, which the ledger holds: versions only grow; to go back to this policy, give it version 3")
 	run(version(3)).want(t, 0, "records in", "stopped")
+	s.produce(t, "US", "DE")
+	large := "# " + strings.Repeat("\"€ ", 50_000) + "\n" // as long as a policy may be, nearly
+	run(version(4)+large).want(t, 0, "records in", "stopped")
 	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
 }
