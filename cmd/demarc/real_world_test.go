@@ -44,6 +44,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, real.Options{}, real.Options{})
+}
+
+func newWorldOf(t *testing.T, us, eu real.Options) *world {
+	t.Helper()
 	if err := real.Need("java", "kcat"); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +57,7 @@ func newWorld(t *testing.T) *world {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", w.binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build demarc: %v\n%s", err, out)
 	}
-	clusters, err := real.StartAll(t.Context(), w.dir, real.Options{}, real.Options{})
+	clusters, err := real.StartAll(t.Context(), w.dir, us, eu)
 	if err != nil {
 		t.Fatal(err)
 	}
