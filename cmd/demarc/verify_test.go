@@ -104,7 +104,7 @@ func TestVerifyIsAskedInAnotherForm(t *testing.T) {
 		want string
 	}{
 		{[]string{dir}, "missing flags: --key"},
-		{[]string{dir, "--key", "key"}, "parse verifier key: malformed verifier id"},
+		{[]string{dir, "--key", "key"}, "parse verifier key: want the key itself"},
 		{[]string{filepath.Join(dir, "none"), "--key", vkey}, "open ledger "},
 		{[]string{filepath.Join(dir, "checkpoint"), "--key", vkey}, "it is not a folder"},
 		{[]string{"http://", "--key", vkey}, "parse URL of the log: want http://HOST/PATH"},

@@ -15,11 +15,18 @@ type Key struct{ verifier note.Verifier }
 
 // ParseKey reads a verifier key of https://c2sp.org/signed-note: NAME+HASH+BASE64.
 func ParseKey(vkey string) (Key, error) {
-	v, err := note.NewVerifier(strings.TrimSpace(vkey))
-	if err != nil {
-		return Key{}, fmt.Errorf("parse verifier key: %w: want NAME+HASH+BASE64 of an Ed25519 key", err)
+	vkey = strings.TrimSpace(vkey)
+	v, err := note.NewVerifier(vkey)
+	switch {
+	case err == nil:
+		return Key{v}, nil
+	case strings.HasPrefix(vkey, "PRIVATE+KEY+"):
+		return Key{}, errors.New("parse verifier key: this is the key that signs, which nobody else may see; want the verifier key that belongs to it")
+	case strings.Count(vkey, "+") < 2:
+		return Key{}, errors.New("parse verifier key: want the key itself, NAME+HASH+BASE64, not the name of a file")
+	default:
+		return Key{}, fmt.Errorf("parse verifier key: %w: a character of it is missing or wrong; want NAME+HASH+BASE64 of an Ed25519 key", err)
 	}
-	return Key{v}, nil
 }
 
 // Name is the key's name, the origin of its log.

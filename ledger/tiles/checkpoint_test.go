@@ -66,9 +66,16 @@ func TestCheckpointsInAnotherFormAreRefused(t *testing.T) {
 }
 
 func TestKeysInAnotherFormAreRefused(t *testing.T) {
-	for _, vkey := range []string{"", "name", "name+00000000+AQ==", "PRIVATE+KEY+x+00000000+AAAA", "name+cc469956+AZ=="} {
-		if _, err := tiles.ParseKey(vkey); err == nil {
-			t.Errorf("%q is taken for a key", vkey)
+	for vkey, want := range map[string]string{
+		"": "not the name of a file", "name": "not the name of a file", "name+00000000+AQ==": "missing or wrong",
+		"PRIVATE+KEY+x+00000000+AAAA": "nobody else may see", "name+cc469956+AZ==": "missing or wrong",
+	} {
+		_, err := tiles.ParseKey(vkey)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", vkey, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "AAAA") {
+			t.Errorf("the error shows the key that signs: %v", err)
 		}
 	}
 }
