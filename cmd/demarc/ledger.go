@@ -1,14 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -94,11 +94,8 @@ func openFolder(ctx context.Context, c *settings, to *slog.Logger, opts writer.O
 	}
 	klog.SetSlogLogger(to.With("from", "tessera"))
 	log, err := writer.Open(ctx, c.Ledger, c.LedgerKey, opts)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usageError(fmt.Errorf("open the ledger: %w; make one: demarc ledger init %s", err, c.Ledger))
-	}
 	if err != nil {
-		return nil, fmt.Errorf("open the ledger: %w", err)
+		return nil, explainOpen(c, err)
 	}
 	return log, nil
 }
@@ -122,6 +119,19 @@ func refuseVersion(ctx context.Context, log *writer.Log, p *classifier.Policy) e
 		return usageError(fmt.Errorf("policy version %d is lower than %d, which the ledger holds: versions only grow; to go back to this policy, give it version %d", p.Version, newest, newest+1))
 	}
 	return nil
+}
+
+// explainOpen says what can be done about a ledger that does not open.
+func explainOpen(c *settings, err error) error {
+	_, noLog := os.Stat(filepath.Join(c.Ledger, "checkpoint"))
+	_, noKey := os.Stat(cmp.Or(c.LedgerKey, writer.KeyFile(c.Ledger)))
+	switch {
+	case noLog != nil:
+		return usageError(fmt.Errorf("%w; DEMARC_LEDGER=%s is no ledger: demarc ledger init makes one", noLog, c.Ledger))
+	case noKey != nil:
+		return usageError(fmt.Errorf("%w; DEMARC_LEDGER_KEY names the ledger's key, %s by default; without it the ledger cannot grow, only be read", err, writer.KeyFile(c.Ledger)))
+	}
+	return err
 }
 
 // closeLimit is how long the end of a process waits for the last checkpoint. Without it the next start signs one.

@@ -67,6 +67,7 @@ func TestLedgerInitOverwritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	call{args: []string{"ledger", "init", dir}}.run(t).want(t, 2, "", ".key exists")
+	call{args: []string{"ledger", "init", filepath.Join(dir, "none", "ledger")}}.run(t).want(t, 2, "", "make the folder "+filepath.Join(dir, "none")+" first")
 	call{args: []string{"ledger", "init", dir + "2", "--origin", "two words"}}.run(t).want(t, 2, "", "blanks")
 }
 
@@ -74,7 +75,12 @@ func TestRunRefusesALedgerThatItCannotWrite(t *testing.T) {
 	s := newSite(t, "us-cluster")
 	run := func() result { return call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t) }
 	s.env = append(s.env, "DEMARC_LEDGER="+filepath.Join(s.dir, "none"))
-	run().want(t, 2, "", "demarc ledger init")
+	run().want(t, 2, "", "none is no ledger: demarc ledger init makes one")
+	dir, _ := s.ledgerOf(t)
+	if err := os.Remove(dir + ".key"); err != nil {
+		t.Fatal(err)
+	}
+	run().want(t, 2, "", "DEMARC_LEDGER_KEY names the ledger's key")
 }
 
 // deleteBefore is what retention does to a source partition.

@@ -68,8 +68,11 @@ func absentOrEmpty(dir string) error {
 
 func writeKey(path, skey string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s exists: it may be the key of a log, move it away if it is not", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: make the folder %s first", err, filepath.Dir(path))
 	}
 	if err != nil {
 		return err
@@ -119,12 +122,12 @@ type signer struct {
 func readSigner(path string) (*signer, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read signer key: %w (demarc ledger init makes the log and its key)", err)
+		return nil, fmt.Errorf("read signer key: %w", err)
 	}
 	skey := strings.TrimSpace(string(text))
 	s, err := note.NewSigner(skey)
 	if err != nil {
-		return nil, fmt.Errorf("read signer key %s: %w", path, err)
+		return nil, fmt.Errorf("read signer key %s: %w: want one line PRIVATE+KEY+NAME+HASH+BASE64", path, err)
 	}
 	// PRIVATE+KEY+NAME+HASH+BASE64, where the bytes are the algorithm's number, 1, and an Ed25519 seed.
 	parts := strings.SplitN(skey, "+", 5)

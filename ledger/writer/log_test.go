@@ -88,7 +88,7 @@ func TestOneWriter(t *testing.T) {
 
 func TestOpenWithoutALog(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ledger")
-	if _, err := Open(context.Background(), dir, "", quick()); err == nil || !strings.Contains(err.Error(), "demarc ledger init") {
+	if _, err := Open(context.Background(), dir, "", quick()); err == nil || !strings.Contains(err.Error(), "read signer key") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(dir); err == nil {
