@@ -29,7 +29,7 @@ func TestRunKeepsALedgerThatVerifies(t *testing.T) {
 	s := newSite(t, "us-cluster")
 	dir, vkey := s.ledgerOf(t)
 	s.produce(t, "US", "DE", "US", "", "ZZ")
-	call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t).want(t, 0, "US 100.0000 %", "stopped")
+	call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t).want(t, 0, "US 100.0000 %", "ledger="+dir)
 	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
 
 	s.produce(t, "US")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (cmd runCmd) Run(s *streams) (err error) {
 		}
 	}()
 	log.Info("starting", "version", version(), "policy", p.ID(),
-		"topics", c.Topics, "group", c.Group, "listen", web.listener.Addr().String())
+		"topics", c.Topics, "group", c.Group, "ledger", cmp.Or(c.Ledger, c.LedgerTopic, "none"), "listen", web.listener.Addr().String())
 
 	for _, w := range warnings {
 		log.Warn("policy", "at", fmt.Sprintf("%s:%d:%d", w.File, w.Line, w.Col), "warning", w.Message)

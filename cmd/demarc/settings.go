@@ -387,6 +387,9 @@ func (s *settings) contradictions() []error {
 	if s.PartitionBytes > s.FetchBytes {
 		faults = append(faults, fmt.Errorf("%sPARTITION_BYTES=%v: want at most %sFETCH_BYTES=%v", envPrefix, s.PartitionBytes, envPrefix, s.FetchBytes))
 	}
+	if s.LedgerKey != "" && s.Ledger == "" {
+		faults = append(faults, fmt.Errorf("%[1]sLEDGER_KEY: the key of a ledger is given, but no ledger; set %[1]sLEDGER", envPrefix))
+	}
 	if s.FetchBytes > s.Memory {
 		faults = append(faults, fmt.Errorf("%sFETCH_BYTES=%v: want at most %sMEMORY=%v", envPrefix, s.FetchBytes, envPrefix, s.Memory))
 	}

@@ -77,6 +77,7 @@ func TestSettingsFaults(t *testing.T) {
 			`DEMARC_BROKERS: "kafka": want HOST:PORT`, `DEMARC_BROKERS: ":9092": want HOST:PORT`, `DEMARC_BROKERS: "y:many": want HOST:PORT`,
 		}},
 		{"listen", []string{"DEMARC_LISTEN=8470"}, nil, []string{"DEMARC_LISTEN=8470: want HOST:PORT, or :PORT"}},
+		{"key without a ledger", []string{"DEMARC_LEDGER_KEY=l.key"}, nil, []string{"DEMARC_LEDGER_KEY: the key of a ledger is given, but no ledger; set DEMARC_LEDGER"}},
 		{"tls off", []string{"DEMARC_TLS_CA=ca.pem"}, nil, []string{"set DEMARC_TLS=true"}},
 		{"half a pair", []string{"DEMARC_TLS=true", "DEMARC_TLS_CERT=c.pem"}, nil, []string{"DEMARC_TLS_CERT: certificate and key go together"}},
 		{"no mechanism", []string{"DEMARC_SASL_USER=u", "DEMARC_SASL_PASSWORD=p"}, nil, []string{"DEMARC_SASL_MECHANISM: a user or password is given but no mechanism"}},
