@@ -111,6 +111,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"check", "a", "b"}, 2, "", "unexpected argument b"},
 		{[]string{"check", "--strict", "a"}, 2, "", "unknown flag --strict"},
 		{[]string{"test", "policy.yaml"}, 2, "", `expected "<cases> ..."`},
+		{[]string{"report", "ledger", "--by", "week"}, 2, "", `--by must be one of "hour","day" but got "week"`},
 		{[]string{"completion", "tcsh"}, 2, "", `must be one of "bash","zsh","fish"`},
 		{[]string{"explain", "--now", "yesterday", "p"}, 2, "", "--now"},
 		{[]string{"--help"}, 0, "Exit codes: 0 yes, 1 the answer is no", ""},

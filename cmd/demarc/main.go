@@ -64,7 +64,8 @@ func run(args []string, s *streams) int {
 		return exitYes
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "demarc: %v\n", err)
+		// "" stands for a flag that is left out, and is nothing to write.
+		fmt.Fprintln(s.err, "demarc:", strings.Replace(err.Error(), `must be one of "",`, "must be one of ", 1))
 		if len(args) > 0 && !knows(parser.Model, args[0]) {
 			fmt.Fprintf(s.err, "The commands are %s.\n", strings.Join(commands(parser.Model), ", "))
 		}

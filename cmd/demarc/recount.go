@@ -27,7 +27,7 @@ type recountCmd struct {
 	Sample uint64   `placeholder:"N" help:"Look at N receipts, chosen at random, in place of all."`
 	Seed   *uint64  `help:"Choose the sample that this number, printed by an earlier recount, chose."`
 	Geo    []string `placeholder:"FILE" sep:"none" help:"Geo database that records were decided with, beside the embedded one and DEMARC_GEO_DB. Can be repeated."`
-	Format string   `enum:"text,json" default:"text" help:"text, or json: a document for \"demarc claim --recount\"."`
+	Format string   `enum:"text,json" default:"text" placeholder:"text|json" help:"Default: text."`
 }
 
 func (recountCmd) Help() string {
