@@ -176,6 +176,8 @@ func TestReport(t *testing.T) {
 	}
 	call{args: []string{"report", dir, "--key", vkey}}.run(t).want(t, 0, "verified with demarc.test/claims+", "")
 
+	call{args: []string{"report", dir, "--jurisdiction", "USA"}}.run(t).want(t, 0, "records: 0,", "no record of the ledger is of the --topic")
+
 	r = call{args: []string{"report", dir, "--key", vkey, "--by", "hour", "--jurisdiction", "US", "--format", "csv"}}.run(t)
 	r.want(t, 0, "period,set", "")
 	rows, err := csv.NewReader(strings.NewReader(r.out)).ReadAll()

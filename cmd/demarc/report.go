@@ -53,6 +53,9 @@ func (cmd reportCmd) Run(s *streams) error {
 		}
 	}
 	r := a.Report(l)
+	if r.Records == 0 && len(cmd.Topic)+len(cmd.Jurisdiction) > 0 {
+		fmt.Fprintln(s.err, "demarc: no record of the ledger is of the --topic and --jurisdiction asked for; without them the report names all that there are")
+	}
 	write := r.WriteText
 	switch cmd.Format {
 	case "csv":

@@ -45,9 +45,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	} else {
 		fmt.Fprintf(&b, "verified with %s\n", r.Ledger.Key)
 	}
-	fmt.Fprintf(&b, "%s records in %s ranges", share.Thousands(r.Records), share.Thousands(r.Ranges))
+	fmt.Fprintf(&b, "records: %s, in entries: %s", share.Thousands(r.Records), share.Thousands(r.Ranges))
 	if r.Replays > 0 {
-		fmt.Fprintf(&b, "; %s ranges were stored once more and are not added up", share.Thousands(r.Replays))
+		fmt.Fprintf(&b, "; entries of what was stored once more, not added up: %s", share.Thousands(r.Replays))
 	}
 	b.WriteString("\n")
 	if len(r.Rows) > 0 {
