@@ -121,7 +121,7 @@ func shell(t *testing.T, dir, command string) string {
 
 func TestReadmeNamesWhatThereIs(t *testing.T) {
 	text := mustRead(t, "../../README.md")
-	for _, name := range []string{"LICENSE", "NOTICE", "classifier/README.md", "router/README.md", "sinks/README.md"} {
+	for _, name := range []string{"LICENSE", "NOTICE", "classifier/README.md", "router/README.md", "sinks/README.md", "ledger/README.md"} {
 		if !strings.Contains(text, name) {
 			t.Errorf("README.md does not mention %s", name)
 		}

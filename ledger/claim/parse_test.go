@@ -135,12 +135,14 @@ func TestClaimsDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := string(text)
-	_, rest, _ := strings.Cut(doc, "```yaml\n")
-	example, _, found := strings.Cut(rest, "```")
-	if !found {
-		t.Fatal("CLAIMS.md has no example")
+	examples := strings.Split(doc, "```yaml\n")[1:]
+	if len(examples) < 2 {
+		t.Fatalf("CLAIMS.md has %d examples, want the smallest claim and one with all keys", len(examples))
 	}
-	parse(t, example)
+	for _, rest := range examples {
+		example, _, _ := strings.Cut(rest, "```")
+		parse(t, example)
+	}
 	for _, tc := range claimCases {
 		for _, kind := range tc.finds {
 			if !strings.Contains(doc, fmt.Sprintf("| `%s` |", kind)) {
