@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -167,6 +166,3 @@ func showLedger(set *metrics.Set, log *writer.Log) {
 		return float64(cp.Time.UnixMilli()) / 1000
 	})
 }
-
-// program is this build as the ledger names it.
-func program() string { return strings.TrimSpace("demarc " + version()) }

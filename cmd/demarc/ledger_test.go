@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,6 +37,14 @@ func TestRunKeepsALedgerThatVerifies(t *testing.T) {
 	call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t).want(t, 0, "US 100.0000 %", "stopped")
 	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
 
+	bundles, err := filepath.Glob(filepath.Join(dir, "tile", "entries", "000.p", "*"))
+	if err != nil || len(bundles) == 0 {
+		t.Fatalf("no entries: %v", err)
+	}
+	program := `"program":"` + strings.TrimSpace(call{args: []string{"version"}}.run(t).out) + `"`
+	if !slices.ContainsFunc(bundles, func(path string) bool { return strings.Contains(mustRead(t, path), program) }) {
+		t.Errorf("no entry has %s", program)
+	}
 	other := call{args: []string{"ledger", "init", filepath.Join(s.dir, "other"), "--origin", "example.com/test"}}.run(t)
 	call{args: []string{"verify", dir, "--key", strings.TrimSpace(other.out)}}.run(t).want(t, 1, "key", "")
 }

@@ -89,7 +89,7 @@ func newService(p *classifier.Policy, c *configuration, untilEnd bool, evidence 
 		Lanes: c.Lanes, Window: c.Window, FetchBytes: int(c.FetchBytes), PartitionBytes: int(c.PartitionBytes),
 		Memory: int(c.Memory), MaxBatchBytes: int(c.MaxBatchBytes),
 		SessionTimeout: c.SessionTimeout, DrainLimit: c.DrainLimit, CommitInterval: c.CommitInterval,
-		Ledger: keeper, Program: program(), Metrics: s.metrics, Log: log,
+		Ledger: keeper, Program: version(), Metrics: s.metrics, Log: log,
 	}, classifier.New(p), s.geo, routed)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("build router: %w", err))
