@@ -146,3 +146,19 @@ func TestVectorsLog(t *testing.T) {
 		t.Errorf("checkpoint %q", n.Text)
 	}
 }
+
+// TestFormatsExample: the entry that FORMAT.md shows is one.
+func TestFormatsExample(t *testing.T) {
+	page, err := os.ReadFile("FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```json\n")
+	example, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("FORMAT.md has no example")
+	}
+	if _, err := ledger.Decode([]byte(strings.ReplaceAll(example, "\n", ""))); err != nil {
+		t.Error(err)
+	}
+}
