@@ -74,7 +74,7 @@ func (w *witness) start(ctx context.Context) error {
 func (w *witness) firstSpan(ctx context.Context) error {
 	for failures := 0; ; failures++ {
 		err := w.span(ctx, "start")
-		if err == nil || ctx.Err() != nil || errors.Is(err, ledger.ErrRefused) || errors.Is(err, errClusterID) {
+		if err == nil || ctx.Err() != nil || errors.Is(err, ledger.ErrRefused) || errors.Is(err, ledger.ErrTakenOver) || errors.Is(err, errClusterID) {
 			return err
 		}
 		w.router.log.Warn("ledger does not know how far the source reaches, trying again", "error", err)
