@@ -47,7 +47,7 @@ func (d *demo) claim(context.Context) error {
 	if spec == nil {
 		return fmt.Errorf("read the demo's claim: %v", faults)
 	}
-	judge := claim.New(spec)
+	judge := claim.New(spec, nil)
 	seen, err := walkLedger(&streams{out: d.out, err: d.screen}, d.ledgerDir(), d.vkey, "", func(index uint64, e *ledger.Entry) error {
 		judge.Add(index, e)
 		return nil
@@ -57,7 +57,10 @@ func (d *demo) claim(context.Context) error {
 	}
 	at := seen.result.Checkpoint
 	d.ledgerSize = at.Size
-	c := judge.Claim(claim.Ledger{Origin: at.Origin, Size: at.Size, Root: rootText(at.Root), Key: d.vkey})
+	c, err := judge.Claim(claim.Ledger{Origin: at.Origin, Size: at.Size, Root: rootText(at.Root), Key: d.vkey})
+	if err != nil {
+		return err
+	}
 	if !c.Complete.Holds || !c.Exclusive.Holds {
 		return &exit{code: exitNo, cause: fmt.Errorf("the claim on what was just routed is wrong: %s", c.Sentence)}
 	}

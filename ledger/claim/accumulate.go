@@ -15,6 +15,10 @@ import (
 // Accumulator judges one claim. Feed it every entry of a ledger, then ask for the Claim.
 type Accumulator struct {
 	spec       *Spec
+	recount    *Recount // nil: there is none
+	doubts     doubts
+	listed     map[uint64][]difference // of the recount, by entry; those that fit their entry are taken out
+	receipts   map[string]int64        // by sink, of the entries that were recounted
 	topics     map[topicKey]*topic
 	partitions map[partitionKey]*partition
 	others     map[string]bool // topics that the claim is not about
@@ -40,13 +44,23 @@ type pinFact struct {
 	held, unpinned bool
 }
 
-// New makes an Accumulator for a claim.
-func New(spec *Spec) *Accumulator {
-	return &Accumulator{
-		spec: spec, topics: map[topicKey]*topic{}, partitions: map[partitionKey]*partition{}, others: map[string]bool{},
+// New makes an Accumulator for a claim. recount may be nil; if not, the caller has proved that its tree is a prefix of
+// the one whose entries follow.
+func New(spec *Spec, recount *Recount) *Accumulator {
+	a := &Accumulator{
+		spec: spec, recount: recount, doubts: newDoubts(spec.Verb, recount), listed: map[uint64][]difference{}, receipts: map[string]int64{},
+		topics: map[topicKey]*topic{}, partitions: map[partitionKey]*partition{}, others: map[string]bool{},
 		policies: map[string]*policy{}, pins: map[pinKey]int{}, factIndex: map[pinFact]int{},
 		places: map[place]*coverage{}, shelves: map[shelf]*filed{},
 	}
+	if recount != nil {
+		for _, d := range recount.Listed {
+			if d.Entry != nil && d.Kind != kindLedger {
+				a.listed[*d.Entry] = append(a.listed[*d.Entry], d)
+			}
+		}
+	}
+	return a
 }
 
 // Add takes over one verified entry: its ranges tile, its receipts add up to its counts. Entries come in the order
@@ -102,8 +116,13 @@ func (a *Accumulator) addRange(index uint64, e *ledger.Range, replay bool) {
 			s.facts[c.Sink] = fact{index: i}
 		}
 	}
+	a.note(&s)
 	for i := range e.Receipts {
 		a.addReceipt(&s, &e.Receipts[i])
+	}
+	s.doubted = map[string]bool{}
+	for _, c := range e.Counts {
+		s.doubted[c.Sink] = a.doubted(&s, c.Sink)
 	}
 	p, within := a.source(e.Source)
 	if p == nil {
@@ -141,6 +160,9 @@ func (a *Accumulator) addReceipt(s *seen, r *ledger.Receipt) {
 			a.places[at] = c
 		}
 		c.add(extent{r.Kafka.Base, r.Kafka.Last + 1}, s.index)
+		if !s.above {
+			c.recounted++
+		}
 	case r.File != nil:
 		if known {
 			f.elsewhere = f.elsewhere || a.facts[f.index].place.Directory == ""

@@ -16,7 +16,7 @@ func BenchmarkAdd(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := 0; i < b.N; {
-				a := New(spec)
+				a := New(spec, nil)
 				for index, e := range entries.entries {
 					a.Add(uint64(index), e)
 				}

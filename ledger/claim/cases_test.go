@@ -328,7 +328,7 @@ func golden(t *testing.T, name string, got []byte) {
 func checkSums(t *testing.T, c *Claim) {
 	t.Helper()
 	total := c.Total
-	if total.Inside+total.Candidates+total.Anyone+total.Outside+total.Unproved+total.Uncovered != total.Whole {
+	if total.Inside+total.Candidates+total.Anyone+total.Outside+total.Unproved+total.Doubted+total.Uncovered != total.Whole {
 		t.Errorf("the parts of %+v are not the whole", total)
 	}
 	if total.Whole-total.Uncovered+total.Excluded+total.Others != c.Complete.Data {

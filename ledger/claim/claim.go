@@ -15,6 +15,7 @@ type Claim struct {
 	Holds      bool         `json:"holds"` // there is no finding
 	Sentence   string       `json:"sentence"`
 	Ledger     Ledger       `json:"ledger"`
+	Recount    *RecountUse  `json:"recount,omitempty"` // what was found in the sinks, if a recount was given
 	Claimed    Claimed      `json:"claimed"`
 	Total      Total        `json:"total"`
 	Complete   Complete     `json:"complete"`
@@ -68,7 +69,7 @@ type ClaimedOffsets struct {
 }
 
 // Total is the whole that the percentages are of, and its parts: Inside + Candidates + Anyone + Outside + Unproved
-// + Uncovered = Whole.
+// + Doubted + Uncovered = Whole.
 type Total struct {
 	Whole      uint64 `json:"whole"`
 	Inside     uint64 `json:"inside"`     // decided, and in a sink of the claim whose pins held
@@ -76,6 +77,7 @@ type Total struct {
 	Anyone     uint64 `json:"anyone"`     // quarantined without any candidate
 	Outside    uint64 `json:"outside"`    // decided, and in a sink that the claim does not name
 	Unproved   uint64 `json:"unproved"`   // decided, and in a sink of the claim that was not proved to be the place
+	Doubted    uint64 `json:"doubted"`    // decided, and by the ledger in a sink of the claim, which the recount does not confirm
 	Uncovered  uint64 `json:"uncovered"`  // source offsets that no range tells of: each may be such a record
 	Percent    string `json:"percent"`    // Inside of Whole
 	Excluded   uint64 `json:"excluded"`   // left out by the exclusions, no part of Whole
@@ -85,14 +87,24 @@ type Total struct {
 // Basis is what a predicate rests on.
 type Basis string
 
-// Stated is the basis of what the ledger says, verified to be what its key signed. A recount or a comparison with
-// the source are others.
-const Stated Basis = "stated"
+// The bases. A note beside one says why it is no better.
+const (
+	Stated    Basis = "stated"                   // what the ledger says, verified to be what its key signed
+	Recounted Basis = "recounted"                // the sinks hold the bytes of every receipt, and every record of them was decided again
+	Compared  Basis = "compared with the source" // and they are the records that the source holds
+)
+
+// The verbs: where the ledger says that records went, and what sinks held when they were recounted.
+const (
+	Routed = "routed"
+	Stored = "stored"
+)
 
 // Complete is whether the ledger tells of every source offset of the period.
 type Complete struct {
 	Holds      bool   `json:"holds"`
 	Basis      Basis  `json:"basis"`
+	Note       string `json:"basis_note,omitempty"`
 	Topics     int    `json:"topics"`
 	Partitions int    `json:"partitions"`
 	Offsets    uint64 `json:"offsets"` // from each partition's first to its last entry, gaps and holes included
@@ -108,6 +120,7 @@ type Complete struct {
 type Classified struct {
 	Holds      bool     `json:"holds"`
 	Basis      Basis    `json:"basis"`
+	Note       string   `json:"basis_note,omitempty"`
 	Decided    uint64   `json:"decided"`    // one jurisdiction
 	Overlap    uint64   `json:"overlap"`    // several
 	Candidates []Reason `json:"candidates"` // quarantined with the jurisdiction as a candidate
@@ -124,8 +137,10 @@ type Reason struct {
 type Exclusive struct {
 	Holds           bool   `json:"holds"`
 	Basis           Basis  `json:"basis"`
+	Note            string `json:"basis_note,omitempty"`
 	Inside          uint64 `json:"inside"`
 	NotNamed        uint64 `json:"not_named"`       // the subject's, quarantined ones among them, in sinks that the claim does not name
+	Doubted         uint64 `json:"doubted"`         // in named sinks by the ledger, which the recount does not confirm
 	Unproved        uint64 `json:"unproved"`        // in named sinks whose pins did not hold, or at another place
 	Unpinned        uint64 `json:"unpinned"`        // of Inside, in sinks that the policy pins to nothing
 	Replayed        uint64 `json:"replayed"`        // of the subject, stored once more; counted nowhere else
@@ -141,7 +156,8 @@ type Finding struct {
 	Predicate string  `json:"predicate"` // complete, classified, exclusive, subject or copies
 	Kind      string  `json:"kind"`      // one of those in CLAIMS.md
 	Entry     *uint64 `json:"entry,omitempty"`
-	Message   string  `json:"message"` // Entry is the index of the first entry that shows it
+	Receipt   *int    `json:"receipt,omitempty"` // of a recount's finding: index in the entry
+	Message   string  `json:"message"`           // Entry is the index of the first entry that shows it
 }
 
 // Outcome is how many of the subject's records, or of those that could be, had one outcome.
@@ -166,6 +182,7 @@ const (
 	Anyone     Part = "anyone"
 	Outside    Part = "outside"
 	Unproved   Part = "unproved"
+	Doubted    Part = "doubted"
 	Left       Part = "excluded"
 )
 

@@ -31,6 +31,16 @@ type coverage struct {
 	horizon int64    // all below is no longer remembered
 	twice   int64    // offsets that have two receipts
 	first   uint64   // entry of the first of these
+
+	recounted int64 // receipts of the entries that were recounted
+}
+
+// receipts counts those of the entries that were recounted; c may be nil.
+func (c *coverage) receipts() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.recounted
 }
 
 // add takes over a receipt. What lies below the horizon comes too late to fill a hole: it stays one, and is

@@ -48,14 +48,17 @@ func FuzzEntries(f *testing.F) {
 		if spec == nil {
 			return
 		}
-		a, n := New(spec), uint64(0)
+		a, n := New(spec, nil), uint64(0)
 		for line := range bytes.Lines(text) {
 			if e, err := ledger.Decode(bytes.TrimSuffix(line, []byte("\n"))); err == nil {
 				a.Add(n, &e)
 				n++
 			}
 		}
-		c := a.Claim(Ledger{Size: n})
+		c, err := a.Claim(Ledger{Size: n})
+		if err != nil {
+			t.Fatal(err)
+		}
 		checkSums(t, c)
 		if c.Holds && c.Total.Inside == 0 {
 			t.Errorf("holds: %s", c.Sentence)

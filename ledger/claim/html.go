@@ -61,16 +61,16 @@ type Predicate struct {
 	Name     string
 	Question string
 	Holds    bool
-	Basis    Basis
+	Basis    string
 	Numbers  []Number
 }
 
 // Predicates are the three.
 func (v view) Predicates() []Predicate {
 	return []Predicate{
-		{"Complete", "Does the ledger tell of every source offset of the period?", v.Complete.Holds, v.Complete.Basis, v.Complete.Numbers()},
-		{"Classified", "Was every record decided that may be " + v.Claimed.Jurisdiction + "?", v.Classified.Holds, v.Classified.Basis, v.Classified.Numbers()},
-		{"Exclusive", "Does every one lie in the sinks of the claim, and nothing unknown in any sink?", v.Exclusive.Holds, v.Exclusive.Basis, v.Exclusive.Numbers()},
+		{"Complete", "Does the ledger tell of every source offset of the period?", v.Complete.Holds, v.Complete.Basis.with(v.Complete.Note), v.Complete.Numbers()},
+		{"Classified", "Was every record decided that may be " + v.Claimed.Jurisdiction + "?", v.Classified.Holds, v.Classified.Basis.with(v.Classified.Note), v.Classified.Numbers()},
+		{"Exclusive", "Does every one lie in the sinks of the claim, and nothing unknown in any sink?", v.Exclusive.Holds, v.Exclusive.Basis.with(v.Exclusive.Note), v.Exclusive.Numbers()},
 	}
 }
 
@@ -103,6 +103,7 @@ func (v view) parts() []Segment {
 		{Class: "inside", Label: "routed as claimed", Records: t.Inside},
 		{Class: "outside", Label: "in a sink not named", Records: t.Outside},
 		{Class: "unproved", Label: "place not proved", Records: t.Unproved},
+		{Class: "doubted", Label: "not confirmed by the recount", Records: t.Doubted},
 		{Class: "candidates", Label: "quarantined as a candidate", Records: t.Candidates},
 		{Class: "anyone", Label: "quarantined without a candidate", Records: t.Anyone},
 		{Class: "uncovered", Label: "offsets in no entry", Records: t.Uncovered},

@@ -19,8 +19,12 @@ type judge struct {
 	all   *tally // of the population
 }
 
-// Claim judges what was added. l is the ledger that the entries came from, verified without a fault.
-func (a *Accumulator) Claim(l Ledger) *Claim {
+// Claim judges what was added. l is the ledger that the entries came from, verified without a fault. The error says
+// why the recount is not one of this ledger.
+func (a *Accumulator) Claim(l Ledger) (*Claim, error) {
+	if err := a.fits(l); err != nil {
+		return nil, err
+	}
 	j := judge{Accumulator: a, all: newTally(0), claim: &Claim{
 		Format: Format, Ledger: l, Claimed: a.spec.claimed(),
 		Complete: Complete{Basis: Stated}, Classified: Classified{Basis: Stated}, Exclusive: Exclusive{Basis: Stated},
@@ -31,7 +35,9 @@ func (a *Accumulator) Claim(l Ledger) *Claim {
 	j.complete()
 	j.policies()
 	j.outcomes()
+	j.recounted()
 	j.stored()
+	j.confirmed()
 	j.copies()
 	c := j.claim
 	if c.Total.Whole == 0 {
@@ -44,7 +50,7 @@ func (a *Accumulator) Claim(l Ledger) *Claim {
 	c.Complete.Holds, c.Classified.Holds, c.Exclusive.Holds = j.holds("complete"), j.holds("classified"), j.holds("exclusive")
 	c.Sentence = c.sentence()
 	c.Limits = j.limits()
-	return c
+	return c, nil
 }
 
 // predicates in the order in which their findings are printed.
@@ -57,7 +63,7 @@ func (j *judge) holds(predicate string) bool {
 // claimed is the claim file in the words of the document.
 func (s *Spec) claimed() Claimed {
 	c := Claimed{
-		Jurisdiction: s.Jurisdiction, Policies: append([]string{}, s.Policies...), Verb: "routed",
+		Jurisdiction: s.Jurisdiction, Policies: append([]string{}, s.Policies...), Verb: s.Verb,
 		Topics: append([]string{}, s.Population.Topics...), Sinks: s.Sinks,
 	}
 	if s.Population.From != nil {
@@ -163,7 +169,7 @@ func (j *judge) outcomes() {
 	c.Classified.Candidates, c.Classified.Anyone = reasons(c.Outcomes, Candidates), reasons(c.Outcomes, Anyone)
 	t := &c.Total
 	t.Uncovered = c.Complete.Gaps + c.Complete.Holes + c.Complete.Unread
-	t.Whole = t.Inside + t.Candidates + t.Anyone + t.Outside + t.Unproved + t.Uncovered
+	t.Whole = t.Inside + t.Candidates + t.Anyone + t.Outside + t.Unproved + t.Doubted + t.Uncovered
 	t.Percent = share.Percent(t.Inside, t.Whole)
 	for i := range c.Outcomes {
 		if o := &c.Outcomes[i]; o.Counts != Left {
@@ -175,7 +181,7 @@ func (j *judge) outcomes() {
 }
 
 // parts in the order in which outcomes are printed.
-var parts = []Part{Inside, Outside, Unproved, Candidates, Anyone, Left}
+var parts = []Part{Inside, Outside, Unproved, Doubted, Candidates, Anyone, Left}
 
 func (s sum) with(o sum) sum {
 	if s.records == 0 || o.first < s.first {
@@ -197,6 +203,8 @@ func (j *judge) count(part Part, reason string, n uint64) {
 		t.Outside += n
 	case Unproved:
 		t.Unproved += n
+	case Doubted:
+		t.Doubted += n
 	case Left:
 		t.Excluded += n
 		return
@@ -225,6 +233,8 @@ func (j *judge) part(key outcome) Part {
 		return Outside
 	case !j.proved(key):
 		return Unproved
+	case key.doubted:
+		return Doubted
 	}
 	return Inside
 }

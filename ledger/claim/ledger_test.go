@@ -154,12 +154,24 @@ func parse(t testing.TB, text string) *Spec {
 // judge judges a claim on the book.
 func (b *book) judge(t testing.TB, claim string) *Claim {
 	t.Helper()
-	a := New(parse(t, claim))
+	c, err := b.judgeWith(t, claim, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// judgeWith judges a claim on the book with a recount.
+func (b *book) judgeWith(t testing.TB, claim string, recount *Recount) (*Claim, error) {
+	t.Helper()
+	a := New(parse(t, claim), recount)
 	for i, e := range b.entries {
 		a.Add(uint64(i), e)
 	}
 	return a.Claim(Ledger{
-		Origin: "demarc.example/ledger", Size: uint64(len(b.entries)), Root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-		Key: "demarc.example/ledger+1234abcd+AQ==",
+		Origin: testOrigin, Size: uint64(len(b.entries)), Root: "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+		Key: testOrigin + "+1234abcd+AQ==",
 	})
 }
+
+const testOrigin = "demarc.example/ledger"

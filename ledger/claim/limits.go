@@ -15,8 +15,8 @@ func (j *judge) limits() []string {
 		"Copies that bypass demarc: the source topics themselves, their mirrors and backups, and what producers send elsewhere. Other copies than those listed here are not known.",
 		"What happens to records in a sink later: who reads, copies, moves or deletes them.",
 		"Where a sink really stands: pins prove that it is the cluster, key or address that the policy names; that these are in the country is the operator's word.",
-		"What the signer of the ledger did not write into it truthfully: every number here is stated by the ledger, none was recounted in a sink or compared with the source.",
 	}
+	list = append(list, j.basisLimits()...)
 	if c.Ledger.Since == nil {
 		list = append(list, "Another ledger under the same key: no earlier checkpoint was given that this one has to continue.")
 	}
@@ -46,6 +46,36 @@ func (j *judge) limits() []string {
 	}
 	if j.definitions() > 1 {
 		list = append(list, fmt.Sprintf("One meaning of %s: the policies of the period define it differently, as listed.", subject))
+	}
+	return list
+}
+
+// basisLimits says what the numbers rest on beside the ledger, and who vouches for that.
+func (j *judge) basisLimits() []string {
+	r := j.recount
+	if r == nil {
+		return []string{"What the signer of the ledger did not write into it truthfully: every number here is stated by the ledger, none was recounted in a sink or compared with the source."}
+	}
+	list := []string{
+		"Who ran the recount: nothing signs its document; it is the one with the SHA-256 given here. Who does not trust it runs another.",
+		fmt.Sprintf("What sinks held before or after the recount, which ended at %s.", j.claim.Recount.Ended),
+		"What the signer of the ledger did not write into it truthfully and no recount can see: how far partitions reached at a time, which pins held, and what gaps are for.",
+	}
+	if r.Source == nil {
+		list = append(list, "Timestamps of records, and what the source holds beside the ranges' records: the recount did not compare with the source.")
+	}
+	if n := r.Records.Stated; n > 0 {
+		list = append(list, fmt.Sprintf("Why sinks or the geo database's age sent %s to quarantine: too_large, refused and geo_expired are told, and cannot be decided again.", plural(uint64(n), "record")))
+	}
+	before := int64(0)
+	for _, p := range r.Places {
+		before += p.Before.Records
+	}
+	if before > 0 {
+		list = append(list, fmt.Sprintf("What lay in sink partitions before their first receipt: the recount found %s there.", plural(uint64(before), "record")))
+	}
+	if n := j.claim.Recount.Elsewhere; n > 0 {
+		list = append(list, fmt.Sprintf("Other records: the recount lists %s about entries that are not of the population, in sinks that the claim does not name.", plural(n, "difference")))
 	}
 	return list
 }

@@ -14,6 +14,7 @@ import (
 // Spec is what a claim file says: CLAIMS.md describes its form.
 type Spec struct {
 	Jurisdiction string
+	Verb         string   // Routed or Stored; the latter is only judged with a recount
 	Policies     []string // SHA-256 of each policy that defines the jurisdiction, lower-case hex, sorted; none: every one of the period
 	Population   Population
 	Sinks        []string // in which the subject's records may lie, in the file's order
@@ -149,11 +150,11 @@ func (p *specReader) subject(n yaml.Node) {
 
 func (p *specReader) verb(n yaml.Node) {
 	switch verb, ok := p.Text(n, "verb"); {
-	case !ok, verb == "routed":
-	case verb == "stored":
-		p.Fault(n.At, "verb stored: a ledger says where records were routed, what a sink still holds takes a recount; write routed, and see `demarc recount`")
+	case !ok:
+	case verb == Routed, verb == Stored:
+		p.spec.Verb = verb
 	default:
-		p.Fault(n.At, "verb is %q: want routed", verb)
+		p.Fault(n.At, "verb is %q: want routed, or stored, which takes a recount", verb)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func (j *judge) find(predicate, kind string, entry *uint64, format string, args ...any) {
-	j.claim.Findings = append(j.claim.Findings, Finding{predicate, kind, entry, fmt.Sprintf(format, args...)})
+	j.claim.Findings = append(j.claim.Findings, Finding{predicate, kind, entry, nil, fmt.Sprintf(format, args...)})
 }
 
 // complete judges whether entries cover every source offset of the period, and adds up all partitions.
@@ -228,6 +228,8 @@ func (j *judge) exclusive() {
 			x.NotNamed += s.records
 		case kind != "":
 			x.Unproved += s.records
+		case key.doubted:
+			x.Doubted += s.records
 		default:
 			x.Inside += s.records
 			if j.facts[key.fact].unpinned {
@@ -317,21 +319,39 @@ func (j *judge) stored() {
 		e, c := j.all.stored[at], j.places[at]
 		x.SinkPartitions++
 		x.SinkOffsets += uint64(e.hi - e.lo)
-		if n := c.missing(e); n > 0 {
+		cleared := j.cleared(at, e, c)
+		if cleared > 0 {
+			j.claim.Recount.Cleared += uint64(cleared)
+		}
+		if n := c.missing(e) - cleared; n > 0 {
 			x.Unreceipted += uint64(n)
-			j.find("exclusive", "unreceipted", nil, "%s/%d of cluster %s: %s of %s between the first and the last receipt have none: whose they are is not known until a recount",
-				at.topic, at.partition, at.cluster, share.Thousands(uint64(n)), plural(e.hi-e.lo, "offset"))
+			j.find("exclusive", kindUnreceipted, nil, "%s: %s of %s between the first and the last receipt have none: %s",
+				at, share.Thousands(uint64(n)), plural(e.hi-e.lo, "offset"), j.untilRecount())
 		}
 		if c.twice > 0 {
 			x.Twice += uint64(c.twice)
-			j.find("exclusive", "receipted_twice", &c.first, "%s/%d of cluster %s: %s have two receipts", at.topic, at.partition, at.cluster, plural(c.twice, "offset"))
+			j.find("exclusive", "receipted_twice", &c.first, "%s: %s have two receipts", at, plural(c.twice, "offset"))
 		}
 	}
-	for _, sink := range slices.Sorted(maps.Keys(j.all.fileHoles)) {
-		l := j.all.fileHoles[sink]
+	for _, at := range slices.SortedFunc(maps.Keys(j.all.fileHoles), func(a, b fileHole) int {
+		return cmp.Or(strings.Compare(a.sink, b.sink), cmp.Compare(btoi(a.above), btoi(b.above)))
+	}) {
+		l := j.all.fileHoles[at]
+		if !at.above && j.clearedFiles(at.sink) {
+			j.claim.Recount.ClearedFileBytes += uint64(l.n)
+			continue
+		}
 		x.UnreceiptedFile += uint64(l.n)
-		j.find("exclusive", "unreceipted", &l.entry, "sink %s: %s of its files lie between receipts and have none: whose they are is not known until a recount", sink, plural(l.n, "byte"))
+		j.find("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", at.sink, plural(l.n, "byte"), j.untilRecount())
 	}
+}
+
+// untilRecount says what a hole between receipts needs.
+func (j *judge) untilRecount() string {
+	if j.recount == nil {
+		return "whose they are is not known until a recount"
+	}
+	return "the recount does not show that they hold only copies of records that belong there"
 }
 
 // copies judges the other places that still hold the data, at the latest time that the ledger or the claim knows.

@@ -209,7 +209,7 @@ func TestMemory(t *testing.T) {
 	for _, claim := range []string{testClaim, testClaim + "population: {from: 2026-07-02T00:00:00Z}\n"} {
 		b := newBook()
 		b.span(day, 0)
-		a := New(parse(t, claim))
+		a := New(parse(t, claim), nil)
 		next := int64(0)
 		for i := range uint64(20_000) {
 			r := b.route(0, next, count{"EEA malformed us-quarantine", 1}, count{"US decided us-oci", 3})

@@ -31,10 +31,14 @@ func (c *Claim) sentence() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %% of %s %s", percent, share.Thousands(t.Whole), singular(what, t.Whole))
+	where := strings.Join(c.Claimed.Sinks, ", ")
 	if t.Inside > 0 {
-		fmt.Fprintf(&b, " went to %s", c.destinations())
+		where = c.destinations()
+	}
+	if c.Claimed.Verb == Stored && c.Recount != nil {
+		fmt.Fprintf(&b, " lay byte for byte in %s when that was recounted, up to %s", where, c.Recount.Ended)
 	} else {
-		fmt.Fprintf(&b, " went to %s", strings.Join(c.Claimed.Sinks, ", "))
+		fmt.Fprintf(&b, " went to %s", where)
 	}
 	for _, rest := range c.rest() {
 		b.WriteString("; " + rest)
@@ -84,6 +88,7 @@ func (c *Claim) rest() []string {
 	}{
 		{Outside, "went to %s, which the claim does not name"},
 		{Unproved, "went to %s without proof that it is the place"},
+		{Doubted, "went to %s as the ledger states, which the recount does not confirm"},
 		{Candidates, "BE in %s"},
 		{Anyone, "without any candidate BE in %s"},
 	} {
@@ -95,11 +100,16 @@ func (c *Claim) rest() []string {
 	if c.Total.Uncovered == 0 && !c.Complete.Holds {
 		list = append(list, "beside these there may be records that the ledger does not tell of")
 	}
-	if n := c.Exclusive.Unreceipted; n > 0 {
+	if r := c.Recount; r != nil && r.Unreceipted > 0 {
+		list = append(list, fmt.Sprintf("beside these, %s in sinks without a receipt", are(r.Unreceipted, "record")))
+	} else if n := c.Exclusive.Unreceipted; n > 0 {
 		list = append(list, fmt.Sprintf("beside these, %s in sinks without a receipt", are(n, "offset")))
 	}
 	if n := c.Exclusive.UnreceiptedFile; n > 0 {
 		list = append(list, fmt.Sprintf("beside these, %s in files of sinks without a receipt", are(n, "byte")))
+	}
+	if r := c.Recount; r != nil && r.Unlisted > 0 {
+		list = append(list, fmt.Sprintf("the recount found %s that it does not list", plural(r.Unlisted, "difference")))
 	}
 	if n := c.Total.Excluded; n > 0 {
 		var numbers []string

@@ -8,6 +8,7 @@ type outcome struct {
 	policy            string // SHA-256
 	fact              int    // of Accumulator.facts: what the sink's pins had last been found to be; -1 if nothing was known
 	elsewhere         bool   // a receipt lies in another place than the one whose pins were checked
+	doubted           bool   // the recount does not confirm that they lie there
 	replay            bool   // stored once more: no part of the population's count
 }
 
@@ -26,9 +27,10 @@ type tally struct {
 	hole, gap             loss
 	counts                map[outcome]sum
 	geos                  map[ledger.Geo]bool
-	times                 *ledger.Times    // least and greatest of all records
-	stored                map[place]extent // from the first to the last receipt
-	fileHoles             map[string]loss  // by sink, in bytes
+	times                 *ledger.Times     // least and greatest of all records
+	stored                map[place]extent  // from the first to the last receipt
+	fileHoles             map[fileHole]loss // in bytes
+	checked               checked
 	policies              map[string]int64 // versions by SHA-256
 }
 
@@ -58,8 +60,14 @@ func newTally(mark int64) *tally {
 	return &tally{
 		mark: mark, to: mark,
 		counts: map[outcome]sum{}, geos: map[ledger.Geo]bool{}, stored: map[place]extent{},
-		fileHoles: map[string]loss{}, policies: map[string]int64{},
+		fileHoles: map[fileHole]loss{}, policies: map[string]int64{}, checked: newChecked(),
 	}
+}
+
+// fileHole is bytes of files of a sink without a receipt, before receipts that were recounted, or above these.
+type fileHole struct {
+	sink  string
+	above bool
 }
 
 // seen is a range entry together with what the whole ledger says of its sinks.
@@ -69,6 +77,11 @@ type seen struct {
 	replay bool
 	facts  map[string]fact  // by sink
 	holes  map[string]int64 // bytes before its receipts in files, by sink
+
+	above   bool            // it came after what was recounted
+	listed  bool            // the recount lists a difference in it
+	gone    map[string]gone // receipts below the log start, by sink
+	doubted map[string]bool // by sink
 }
 
 // fact is the state of a sink's pins for one entry.
@@ -78,6 +91,7 @@ type fact struct {
 }
 
 func (t *tally) add(s seen) {
+	t.checked.add(s)
 	if !s.replay {
 		t.data += s.Data
 		t.control += s.Control
@@ -93,7 +107,7 @@ func (t *tally) add(s seen) {
 		if !known {
 			f.index = -1
 		}
-		key := outcome{c.Set, c.Reason, c.Sink, s.Policy.SHA256, f.index, f.elsewhere, s.replay}
+		key := outcome{c.Set, c.Reason, c.Sink, s.Policy.SHA256, f.index, f.elsewhere, s.doubted[c.Sink], s.replay}
 		have, old := t.counts[key]
 		if !old {
 			have.first = s.index
@@ -109,9 +123,10 @@ func (t *tally) add(s seen) {
 		}
 	}
 	for sink, n := range s.holes {
-		l := t.fileHoles[sink]
+		at := fileHole{sink, s.above}
+		l := t.fileHoles[at]
 		l.add(n, 0, s.index, "")
-		t.fileHoles[sink] = l
+		t.fileHoles[at] = l
 	}
 }
 
@@ -147,13 +162,14 @@ func (t *tally) merge(o *tally) {
 	for at, e := range o.stored {
 		t.stored[at] = t.stored[at].with(e)
 	}
-	for sink, l := range o.fileHoles {
-		have := t.fileHoles[sink]
+	t.checked.merge(o.checked)
+	for at, l := range o.fileHoles {
+		have := t.fileHoles[at]
 		if have.n == 0 || l.entry < have.entry {
 			have.entry = l.entry
 		}
 		have.n += l.n
-		t.fileHoles[sink] = have
+		t.fileHoles[at] = have
 	}
 	for hash, version := range o.policies {
 		t.policies[hash] = version

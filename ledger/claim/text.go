@@ -11,7 +11,7 @@ import (
 // Text is the claim for a terminal: plain text, at most 100 columns where names allow, a line feed at its end.
 func (c *Claim) Text() []byte {
 	var w layout
-	w.line("%s routed: %s", c.Claimed.Jurisdiction, c.verdict())
+	w.line("%s %s: %s", c.Claimed.Jurisdiction, c.Claimed.Verb, c.verdict())
 	w.gap()
 	w.wrap("  ", c.Sentence)
 	w.gap()
@@ -21,15 +21,23 @@ func (c *Claim) Text() []byte {
 	if s := c.Ledger.Since; s != nil {
 		w.line("            continues the checkpoint of %s, root %s", entries(s.Size), s.Root)
 	}
+	if r := c.Recount; r != nil {
+		w.wrap("recount     ", r.String())
+		w.line("            sha256 %s", r.SHA256)
+		w.fields(r.Numbers())
+		for _, text := range r.Remarks() {
+			w.wrap("            ", text)
+		}
+	}
 	w.line("period      %s", c.Claimed.period())
 	w.line("topics      %s", orAll(c.Claimed.Topics))
 	w.line("sinks       %s", strings.Join(c.Claimed.Sinks, ", "))
 	w.gap()
-	w.line("complete    %s", answer(c.Complete.Holds, c.Complete.Basis))
+	w.wrap("complete    ", answer(c.Complete.Holds, c.Complete.Basis, c.Complete.Note))
 	w.fields(c.Complete.Numbers())
-	w.line("classified  %s", answer(c.Classified.Holds, c.Classified.Basis))
+	w.wrap("classified  ", answer(c.Classified.Holds, c.Classified.Basis, c.Classified.Note))
 	w.fields(c.Classified.Numbers())
-	w.line("exclusive   %s", answer(c.Exclusive.Holds, c.Exclusive.Basis))
+	w.wrap("exclusive   ", answer(c.Exclusive.Holds, c.Exclusive.Basis, c.Exclusive.Note))
 	w.fields(c.Exclusive.Numbers())
 	w.gap()
 	c.textFindings(&w)
@@ -57,10 +65,18 @@ func (c *Claim) textFindings(w *layout) {
 // String is the finding as one line.
 func (f Finding) String() string {
 	s := f.Predicate + " (" + f.Kind + "): " + f.Message
-	if f.Entry != nil {
-		s += fmt.Sprintf("; first in entry %d", *f.Entry)
+	return s + f.Where()
+}
+
+// Where names the entry of a finding, and of a recount's the receipt; "" if there is none.
+func (f Finding) Where() string {
+	switch {
+	case f.Entry == nil:
+		return ""
+	case f.Receipt == nil:
+		return fmt.Sprintf("; first in entry %d", *f.Entry)
 	}
-	return s
+	return fmt.Sprintf("; entry %d, receipt %d", *f.Entry, *f.Receipt)
 }
 
 func (c *Claim) textTables(w *layout) {
@@ -132,11 +148,53 @@ func (c *Claimed) period() string {
 	return c.From + " to " + c.To
 }
 
-func answer(holds bool, basis Basis) string {
-	if holds {
-		return "yes, as " + string(basis)
+func answer(holds bool, basis Basis, note string) string {
+	return map[bool]string{true: "yes", false: "no"}[holds] + ", as " + basis.with(note)
+}
+
+// with is the basis with its note.
+func (b Basis) with(note string) string {
+	if note == "" {
+		return string(b)
 	}
-	return "no, as " + string(basis)
+	return fmt.Sprintf("%s (%s)", b, note)
+}
+
+// String is the recount in words.
+func (r *RecountUse) String() string {
+	what := "of the sinks"
+	if r.Source {
+		what = "of the sinks and the source"
+	}
+	return fmt.Sprintf("%s, from %s to %s, for the first %s of the ledger: %s", what, r.Begun, r.Ended, entries(r.Size), r.Verdict)
+}
+
+// Numbers are what the recount tells of the population.
+func (r *RecountUse) Numbers() []Number {
+	return []Number{
+		{r.Entries, "entries of the population as far as it goes"}, {r.Receipts, "receipts"}, {r.Gone, "of these gone"}, {r.Records, "records"},
+		{r.EntriesAbove, "entries above"}, {r.ReceiptsAbove, "receipts above"}, {r.RecordsAbove, "records above"},
+		{r.Cleared, "offsets without a receipt cleared"}, {r.ClearedFileBytes, "bytes without a receipt cleared"},
+		{r.Unreceipted, "records without a receipt in any sink"}, {r.Differences, "differences"}, {r.Unlisted, "of these not listed"},
+		{r.Elsewhere, "listed, and about others"},
+	}
+}
+
+// Remarks are what else belongs to these numbers: what a sample is worth, and what the recount left open.
+func (r *RecountUse) Remarks() []string {
+	var list []string
+	if s := r.Sample; s != nil {
+		list = append(list, fmt.Sprintf("only a sample of %s of all %s was looked at:", share.Thousands(s.Drawn), plural(s.Of, "receipt")))
+		list = append(list, s.Confidence...)
+	}
+	if s := r.Comparison; s != nil {
+		list = append(list, fmt.Sprintf("compared with the source: %s of %s equal, %s different; %s gone from the source, %s not whole in the sinks, %s not readable",
+			share.Thousands(s.Equal), entries(s.Entries), share.Thousands(s.Different), share.Thousands(s.Gone), share.Thousands(s.Incomplete), share.Thousands(s.Unread)))
+	}
+	for _, text := range r.Unknown {
+		list = append(list, "not found out: "+text)
+	}
+	return list
 }
 
 // Number is a number of a predicate with its name.
@@ -170,7 +228,7 @@ func (c *Classified) Numbers() []Number {
 // Numbers are what the predicate rests on, for people.
 func (x *Exclusive) Numbers() []Number {
 	return []Number{
-		{x.Inside, "in sinks of the claim"}, {x.NotNamed, "in other sinks"}, {x.Unproved, "without proof of the place"},
+		{x.Inside, "in sinks of the claim"}, {x.NotNamed, "in other sinks"}, {x.Unproved, "without proof of the place"}, {x.Doubted, "not confirmed by a recount"},
 		{x.Unpinned, "in unpinned sinks"}, {x.Replayed, "stored once more"}, {uint64(x.SinkPartitions), "sink partitions"},
 		{x.SinkOffsets, "sink offsets"}, {x.Unreceipted, "of these without a receipt"}, {x.UnreceiptedFile, "bytes of files without a receipt"}, {x.Twice, "offsets with two receipts"},
 	}
@@ -183,7 +241,7 @@ func (o Outcome) PercentText() string { return orDash(o.Percent) }
 func (o Outcome) CountsText() string {
 	words := map[Part]string{
 		Inside: "routed as claimed", Candidates: "quarantined", Anyone: "could be anyone's", Outside: "in a sink not named",
-		Unproved: "place not proved",
+		Unproved: "place not proved", Doubted: "not confirmed by the recount",
 	}[o.Counts]
 	if o.Counts == Left {
 		return fmt.Sprintf("exclusion %d", o.Exclusion)
