@@ -251,7 +251,7 @@ func (j *judge) withoutReceipt() {
 				break
 			}
 		}
-		j.find("exclusive", kindUnreceipted, nil, "recount: %s: %s have no receipt: the policy sends %s there and %s elsewhere, %s cannot be decided; %s are copies of records of the source%s",
+		j.find("exclusive", kindUnreceipted, nil, "recount: %s: %s without a receipt: the policy sends %s there and %s elsewhere, %s cannot be decided; %s are copies of records of the source%s",
 			p, plural(n.Records, "record"), share.Thousands(uint64(n.Belonging)), share.Thousands(uint64(n.Elsewhere)), share.Thousands(uint64(n.Undecided)),
 			share.Thousands(uint64(n.Duplicates)), first)
 	}
