@@ -14,12 +14,12 @@ import (
 // doubts are the records of which a claim with a recount does not say that they lie where the ledger states. They are
 // known by entry and sink: receipts do not say the reasons of their records, so that all of an entry in one sink count.
 type doubts struct {
-	size  uint64 // entries that were recounted
-	below bool   // nothing below size is confirmed
-	above bool   // nothing from size on is: the claim is about what sinks hold, which only a recount tells
-	sinks map[string]bool
-	at    map[sinkOfEntry]bool
-	start map[place]int64 // log start of sink partitions: records below it are gone
+	size   uint64 // entries that were recounted
+	below  bool   // nothing below size is confirmed
+	above  bool   // nothing from size on is: the claim is about what sinks hold, which only a recount tells
+	sinks  map[string]bool
+	at     map[sinkOfEntry]bool
+	places map[place]*recountPlace // of topics
 }
 
 // sinkOfEntry is what one entry says of one sink; of all its sinks if it names none.
@@ -30,7 +30,7 @@ type sinkOfEntry struct {
 
 // newDoubts reads from a recount what it does not confirm.
 func newDoubts(verb string, r *Recount) doubts {
-	d := doubts{above: verb == Stored, sinks: map[string]bool{}, at: map[sinkOfEntry]bool{}, start: map[place]int64{}}
+	d := doubts{above: verb == Stored, sinks: map[string]bool{}, at: map[sinkOfEntry]bool{}, places: map[place]*recountPlace{}}
 	if r == nil {
 		return d
 	}
@@ -49,7 +49,7 @@ func newDoubts(verb string, r *Recount) doubts {
 	}
 	for i := range r.Places {
 		if p := &r.Places[i]; p.Topic != "" {
-			d.start[p.key().place] = p.LogStart
+			d.places[p.key().place] = p
 		}
 	}
 	return d
@@ -65,7 +65,11 @@ func (d *doubts) about(entry uint64, sink string) bool {
 
 // gone reports whether records of a receipt lie below the log start.
 func (d *doubts) gone(entry uint64, r *ledger.Receipt) bool {
-	return entry < d.size && r.Kafka != nil && r.Kafka.Base < d.start[place{r.Kafka.Cluster, r.Kafka.Topic, r.Kafka.Partition}]
+	if entry >= d.size || r.Kafka == nil {
+		return false
+	}
+	p := d.places[place{r.Kafka.Cluster, r.Kafka.Topic, r.Kafka.Partition}]
+	return p != nil && r.Kafka.Base < p.LogStart
 }
 
 // compared reports whether the recount came as far as the sinks: it does not on a ledger that was damaged where it
@@ -161,6 +165,11 @@ func (a *Accumulator) fits(l Ledger) error {
 		p := &r.Places[i]
 		if c := a.places[p.key().place]; p.Topic != "" && p.Receipts.Total != c.receipts() {
 			return fmt.Errorf("it counts %s in %s, and the ledger has %s below entry %d", plural(p.Receipts.Total, "receipt"), p, share.Thousands(uint64(c.receipts())), r.Ledger.Size)
+		}
+	}
+	for at, c := range a.places {
+		if c.recounted > 0 && a.doubts.places[at] == nil {
+			return fmt.Errorf("it does not tell of %s, of which the ledger has receipts below entry %d", at, r.Ledger.Size)
 		}
 	}
 	return nil

@@ -61,16 +61,17 @@ type Predicate struct {
 	Name     string
 	Question string
 	Holds    bool
-	Basis    string
+	Basis    Basis
+	Note     string
 	Numbers  []Number
 }
 
 // Predicates are the three.
 func (v view) Predicates() []Predicate {
 	return []Predicate{
-		{"Complete", "Does the ledger tell of every source offset of the period?", v.Complete.Holds, v.Complete.Basis.with(v.Complete.Note), v.Complete.Numbers()},
-		{"Classified", "Was every record decided that may be " + v.Claimed.Jurisdiction + "?", v.Classified.Holds, v.Classified.Basis.with(v.Classified.Note), v.Classified.Numbers()},
-		{"Exclusive", "Does every one lie in the sinks of the claim, and nothing unknown in any sink?", v.Exclusive.Holds, v.Exclusive.Basis.with(v.Exclusive.Note), v.Exclusive.Numbers()},
+		{"Complete", "Does the ledger tell of every source offset of the period?", v.Complete.Holds, v.Complete.Basis, v.Complete.Note, v.Complete.Numbers()},
+		{"Classified", "Was every record decided that may be " + v.Claimed.Jurisdiction + "?", v.Classified.Holds, v.Classified.Basis, v.Classified.Note, v.Classified.Numbers()},
+		{"Exclusive", "Does every one lie in the sinks of the claim, and nothing unknown in any sink?", v.Exclusive.Holds, v.Exclusive.Basis, v.Exclusive.Note, v.Exclusive.Numbers()},
 	}
 }
 

@@ -2,8 +2,10 @@ package claim
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"slices"
 	"strings"
 	"testing"
@@ -328,6 +330,17 @@ func TestRecounts(t *testing.T) {
 				t.Fatal(err)
 			}
 			wellFormed(t, page)
+			text := html.UnescapeString(string(page))
+			for _, p := range (view{c}).Predicates() {
+				if !strings.Contains(text, "as "+string(p.Basis)+"<") || !strings.Contains(text, p.Note) {
+					t.Errorf("the page lacks %q or %q", p.Basis, p.Note)
+				}
+			}
+			for _, f := range c.Findings {
+				if !strings.Contains(text, f.Message) || !strings.Contains(text, f.Where()) {
+					t.Errorf("the page lacks %q", f)
+				}
+			}
 			asJSON, err := c.JSON()
 			if err != nil {
 				t.Fatal(err)
@@ -372,6 +385,11 @@ func TestAnotherLedgersRecount(t *testing.T) {
 			r.turn("us-oci", 1, rewritten)
 			r.differ(kindRewritten, 6, 0, "us-oci", "events.us/0 of cluster c-us", 0, "")
 		}, "entry 6"},
+		{"a place less", func(r *Recount) {
+			n := r.place("events.us").Receipts
+			r.Places = slices.DeleteFunc(r.Places, func(p recountPlace) bool { return p.Topic == "events.us" })
+			r.Places = append(r.Places, recountPlace{Directory: "/var/lib/q", Receipts: n})
+		}, "does not tell of events.us/0"},
 		{"a sink more", func(r *Recount) { r.Sinks = append(r.Sinks, recountSink{Name: "x"}) }, "sinks of which the ledger has no receipt"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -440,6 +458,31 @@ func TestDamagedRecounts(t *testing.T) {
 		}
 		if r, err := ParseRecount([]byte(damaged)); r != nil || err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%q for %q: %v, want %q", tc.new, tc.old, err, tc.want)
+		}
+	}
+}
+
+// TestEveryDifferenceCounts lists one difference of each kind, in an entry of the population or in none.
+func TestEveryDifferenceCounts(t *testing.T) {
+	for kind, predicate := range against {
+		for _, entry := range []*uint64{new(uint64(8)), nil} {
+			b := simple()
+			r := b.recount(len(b.entries))
+			r.comparedWith(2, 150)
+			if _, err := hex.Decode(r.root[:], []byte(r.Ledger.Root)); err != nil {
+				t.Fatal(err)
+			}
+			r.Differences[kind], r.Listed = 1, []difference{{Kind: kind, Entry: entry, Cause: "test"}}
+			if kind == kindUnreceipted {
+				r.place("events.eu").Unreceipted = noReceipt{Records: 1, Undecided: 1}
+			}
+			c, err := b.judgeWith(t, testClaim, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Holds || len(c.Findings) != 1 || c.Findings[0].Kind != kind || c.Findings[0].Predicate != predicate {
+				t.Errorf("%s: %v", kind, c.Findings)
+			}
 		}
 	}
 }

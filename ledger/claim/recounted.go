@@ -184,13 +184,13 @@ func (j *judge) recounted() {
 }
 
 // differences lists those that concern the population or the sinks of the claim. One that names no entry may be
-// about anyone's records, and concerns every claim.
+// about anyone's records, and concerns every claim; so does a ledger that did not verify where the recount ran.
 func (j *judge) differences() {
 	u := j.claim.Recount
 	for _, d := range j.recount.Listed {
 		switch {
 		case d.Kind == kindUnreceipted: // told for each place, with all numbers
-		case d.Entry == nil || j.all.checked.listed[*d.Entry] || j.named(d.Sink):
+		case d.Entry == nil || d.Kind == kindLedger || j.all.checked.listed[*d.Entry] || j.named(d.Sink):
 			j.claim.Findings = append(j.claim.Findings, Finding{against[d.Kind], d.Kind, d.Entry, d.Receipt, "recount: " + d.message()})
 		default:
 			u.Elsewhere++
@@ -271,12 +271,8 @@ func (j *judge) cleared(at place, e extent, c *coverage) int64 {
 	if j.recount == nil || j.recount.Sample != nil {
 		return 0
 	}
-	i := slices.IndexFunc(j.recount.Places, func(p recountPlace) bool { return p.Topic != "" && p.key().place == at })
-	if i < 0 {
-		return 0
-	}
-	p := &j.recount.Places[i]
-	if !p.clean() || e.lo < p.LogStart || e.lo >= p.End {
+	p := j.doubts.places[at]
+	if p == nil || !p.clean() || e.lo < p.LogStart || e.lo >= p.End {
 		return 0
 	}
 	n := c.missing(e)

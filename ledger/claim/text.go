@@ -149,15 +149,11 @@ func (c *Claimed) period() string {
 }
 
 func answer(holds bool, basis Basis, note string) string {
-	return map[bool]string{true: "yes", false: "no"}[holds] + ", as " + basis.with(note)
-}
-
-// with is the basis with its note.
-func (b Basis) with(note string) string {
-	if note == "" {
-		return string(b)
+	text := yesNo(holds) + ", as " + string(basis)
+	if note != "" {
+		text += " (" + note + ")"
 	}
-	return fmt.Sprintf("%s (%s)", b, note)
+	return text
 }
 
 // String is the recount in words.
