@@ -24,7 +24,7 @@ import (
 
 type demoCmd struct {
 	Records int64  `default:"500000" help:"How many events to generate."`
-	Dir     string `placeholder:"DIR" help:"New directory for the policy, its cases and the quarantine; default: a temporary one, which stays."`
+	Dir     string `placeholder:"DIR" help:"New directory for the policy, its cases, the claim, the ledger and the quarantine; default: a temporary one, which stays."`
 }
 
 func (demoCmd) Help() string {

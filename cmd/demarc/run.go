@@ -18,11 +18,11 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `Settings come from the environment; "demarc config" lists them. The first SIGTERM, SIGINT or SIGHUP delivers what is in flight and commits; a second one, a second or more later, gives it up, to be delivered again at the next start.
+	return `Settings come from the environment; "demarc config" lists them. With DEMARC_LEDGER, a folder that "demarc ledger init" made, or DEMARC_LEDGER_TOPIC, evidence of every record is kept; without them none is. A page at DEMARC_LISTEN follows the process. The first SIGTERM, SIGINT or SIGHUP delivers what is in flight and commits; a second one, a second or more later, gives it up, to be delivered again at the next start.
 
 Example:
 
-    DEMARC_BROKERS=kafka-1:9092 DEMARC_TOPICS=events demarc run policy.yaml`
+    DEMARC_BROKERS=kafka-1:9092 DEMARC_TOPICS=events DEMARC_LEDGER=/var/lib/demarc/ledger demarc run policy.yaml`
 }
 
 func (cmd runCmd) Run(s *streams) (err error) {

@@ -32,7 +32,7 @@ type settings struct {
 
 	GeoDB string `env:"GEO_DB" help:"geo database file (MaxMind DB format), read again when it is replaced; default: the embedded one"`
 
-	Ledger    string `env:"LEDGER" help:"folder of the ledger, made by demarc ledger init; default: no evidence is kept"`
+	Ledger    string `env:"LEDGER" help:"folder of the ledger, made by demarc ledger init; default: none, and no evidence is kept unless DEMARC_LEDGER_TOPIC is set"`
 	LedgerKey string `env:"LEDGER_KEY" help:"file of the key that signs the ledger; default: DEMARC_LEDGER with .key after it"`
 
 	LedgerTopic       string   `env:"LEDGER_TOPIC" help:"topic that several instances append their evidence to, for demarc sequence; run takes this or DEMARC_LEDGER"`
