@@ -61,14 +61,15 @@ func (r *report) readmeTable() string {
 
 // readmeNames say what the subjects are.
 var readmeNames = map[string]string{
-	"wire floor": "*no router: the same bytes sent on*",
-	"floor":      "*no decision: decompressed and compressed again*",
-	"demarc":     "**demarc**",
-	"kafkago":    "loop with kafka-go",
-	"franzgo":    "loop with franz-go",
-	"librdkafka": "loop with librdkafka",
-	"java":       "loop with Java's clients",
-	"streams":    "Kafka Streams",
+	"wire floor":       "*no router: the same bytes sent on*",
+	"floor":            "*no decision: decompressed and compressed again*",
+	"demarc":           "**demarc**",
+	"kafkago":          "loop with kafka-go",
+	"kafkago-defaults": "the same with the library's defaults",
+	"franzgo":          "loop with franz-go",
+	"librdkafka":       "loop with librdkafka",
+	"java":             "loop with Java's clients",
+	"streams":          "Kafka Streams",
 }
 
 // updateReadme rewrites the table in a file.

@@ -45,7 +45,7 @@ var subjects = []*subject{
 	{name: "floor", build: goBuild("./bench/floor"), command: floor()},
 	{name: "demarc", build: goBuild("./cmd/demarc"), command: demarc, routes: true},
 	{name: "demarc with a ledger", build: goBuild("./cmd/demarc"), command: witnessed, routes: true},
-	peer("kafkago"), peer("franzgo"), peer("librdkafka"), peer("java"), peer("streams"),
+	peer("kafkago"), withArgs("kafkago-defaults", peer("kafkago"), "-defaults"), peer("franzgo"), peer("librdkafka"), peer("java"), peer("streams"),
 }
 
 func findSubject(name string) *subject {
@@ -131,6 +131,17 @@ func peer(name string) *subject {
 		},
 		command: func(binary string, r *run) (*exec.Cmd, error) { return exec.Command(binary, peerArgs(r)...), nil },
 	}
+}
+
+// withArgs is another subject of the same program.
+func withArgs(name string, s *subject, args ...string) *subject {
+	return &subject{name: name, build: s.build, command: func(binary string, r *run) (*exec.Cmd, error) {
+		cmd, err := s.command(binary, r)
+		if err == nil {
+			cmd.Args = append(cmd.Args, args...)
+		}
+		return cmd, err
+	}}
 }
 
 // colours are what some programs write to a terminal that is none.
