@@ -142,11 +142,12 @@ func TestOrderRefusesForeignRecords(t *testing.T) {
 		"another key":  {key: []byte("src/events/8"), value: text},
 		"with a place": {key: []byte("src/events/7"), value: encode(placed)},
 		"a replay":     {key: []byte("src/events/7"), value: encode(replay)},
+		"of users":     {key: []byte("jane@example.com"), value: []byte(`{"jane@example.com":1}`)},
 	} {
 		o := newOrdered(t)
 		r.partition, r.offset = 1, 0
-		if err := o.putAgain(r); err == nil {
-			t.Errorf("%s: taken", name)
+		if err := o.putAgain(r); err == nil || strings.Contains(err.Error(), "jane") {
+			t.Errorf("%s: %v; want a refusal that quotes nothing", name, err)
 		}
 		o.good(o.putAgain(r)) // said once
 		o.next[1] = 1

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -59,18 +60,21 @@ func home(s ledger.Stream, partitions int32) int32 {
 	return int32(h.Sum32() % uint32(partitions))
 }
 
+// errForeign says of a record only that it is no entry: it may be a record of users, of which no log may quote anything.
+var errForeign = errors.New("its bytes are not those of an entry")
+
 // decode reads the entry of a record of the entries topic, which must be what an Appender puts there.
 func decode(r stored) (ledger.Entry, error) {
 	e, err := ledger.Decode(r.value)
 	switch {
 	case err != nil:
-		return e, err
+		return e, errForeign
 	case e.Via != nil:
 		return e, fmt.Errorf("the entry names a place that it came from, which only the sequencer writes")
 	case e.Kind == ledger.KindReplay:
 		return e, fmt.Errorf("the entry is a replay, which only the sequencer tells")
 	case keyOf(e) != string(r.key):
-		return e, fmt.Errorf("the record's key is %q, that of its entry %q", r.key, keyOf(e))
+		return e, fmt.Errorf("the record's key is not that of its entry, %q", keyOf(e))
 	}
 	return e, nil
 }
