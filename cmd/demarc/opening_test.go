@@ -1,8 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,14 +43,8 @@ func TestRunRefusesALoop(t *testing.T) {
 // waited once the sink is there.
 func TestSinkThatComesLate(t *testing.T) {
 	s := newSite(t, "us-cluster")
-	_, port, err := net.SplitHostPort(s.us.Brokers()[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
+	number := quietPort(t)
+	s.policy = write(t, s.dir, "late.yaml", strings.Replace(mustRead(t, s.policy), s.us.Brokers()[0], fmt.Sprintf("127.0.0.1:%d", number), 1))
 	s.us.Close()
 	s.produce(t, "US", "DE")
 	r := startService(t, s)
@@ -60,6 +55,7 @@ func TestSinkThatComesLate(t *testing.T) {
 	r.until(t, "/metrics", func(_ int, body string) bool {
 		return strings.Contains(body, `jurisdictions="DE",reason="decided",sink="de-main"} 1`)
 	})
+	var err error
 	if s.us, err = devbroker.Start("us-cluster", []devbroker.Topic{{Name: "events.us", Partitions: 2}}, kfake.Ports(number)); err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +71,22 @@ func TestSinkThatComesLate(t *testing.T) {
 	if n := len(s.inUS(t)); n != 1 {
 		t.Errorf("%d records in the US, want 1", n)
 	}
+}
+
+// quietPort is a port that nobody listens on, nor will: it is below those that systems give away.
+func quietPort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return port
+		}
+	}
+	t.Fatal("every port is taken")
+	return 0
 }
 
 // TestNoSinkAtTheStart: with nothing to deliver to, the service does not start.

@@ -202,12 +202,7 @@ func TestRunRefusesToStart(t *testing.T) {
 // closedAddress is an address that nobody listens on.
 func closedAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", quietPort(t))
 }
 
 // running is a service under test; its log is JSON.
