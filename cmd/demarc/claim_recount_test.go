@@ -9,10 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/demarc/demarc/internal/devbroker"
+	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/wire"
 	"github.com/demarc/demarc/ledger/claim"
 	"github.com/demarc/demarc/router/recount"
 )
@@ -63,23 +66,39 @@ func (s *twoClusters) claim(t *testing.T, file string, args ...string) result {
 // inOneBatch writes records of the given countries as one batch. The first has the key number.
 func inOneBatch(t *testing.T, c *devbroker.Cluster, topic string, partition int32, number int, countries ...string) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers()...), kgo.ManualFlushing(), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	var build wire.Builder
+	for i, country := range countries {
+		var tail []byte
+		for _, field := range []string{fmt.Sprint(number + i), "v-" + country} {
+			tail = append(append(tail, byte(2*len(field))), field...) // the length as a varint, of one byte as it is short
+		}
+		tail = append(tail, 0) // no headers yet
+		headers := []record.Header{{Key: []byte("account-country"), Value: []byte(country)}}
+		if err := build.AddWithHeaders(1_782_864_000_000, tail, headers); err != nil {
+			t.Fatal(err)
+		}
+	}
+	batch, err := build.Build(nil, wire.None, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	for i, country := range countries {
-		client.Produce(t.Context(), &kgo.Record{
-			Topic: topic, Partition: partition, Key: fmt.Append(nil, number+i), Value: []byte("v-" + country),
-			Headers: []kgo.RecordHeader{{Key: "account-country", Value: []byte(country)}}, Timestamp: time.UnixMilli(1_782_864_000_000),
-		}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	if err := client.Flush(t.Context()); err != nil {
+	wire.Seal(batch, -1, -1, -1)
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	at := kafka.TCP(c.Brokers()...)
+	meta, err := (&kafka.Client{Addr: at, Transport: transport}).Metadata(t.Context(), &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
 		t.Fatal(err)
+	}
+	answer, err := transport.RoundTrip(t.Context(), at, &wire.Produce{
+		BrokerID: int32(meta.Brokers[0].ID), Timeout: 10 * time.Second,
+		Partitions: []wire.ProducePartition{{Topic: topic, Partition: partition, Batch: batch}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := answer.(*wire.ProduceResponse).Partitions[0].Error; code != 0 {
+		t.Fatal(kafka.Error(code))
 	}
 }
 
