@@ -39,7 +39,7 @@ type workspace struct {
 	count     counter
 	building  []building // per sink
 	parts     []part
-	aborted   abortedFilter
+	aborted   wire.Aborted
 	passed    int64 // batches that went to their sink as they were
 	rewritten int64 // batches that were taken apart
 	headers   [4]record.Header
@@ -88,7 +88,7 @@ func (l *lane) split(c *chunk) ([]part, error) {
 	defer func() { l.router.workspaces <- w }()
 	c.snapshot = l.router.geo.snapshot(l.router.now())
 	w.begin(l, c)
-	w.aborted.reset(c.aborted)
+	w.aborted.Reset(c.aborted)
 	err := w.chunkRecords()
 	if err != nil {
 		w.discard()
@@ -167,19 +167,15 @@ func (w *workspace) sourceBatch(b wire.Batch) error {
 	if err := w.nextSegment(b.BaseOffset()); err != nil {
 		return err
 	}
-	w.aborted.reach(b.LastOffset())
 	w.segment.epoch = b.LeaderEpoch()
+	aborted, err := w.aborted.Next(b)
+	if err != nil {
+		return fmt.Errorf("read control batch at offset %d: %w", b.BaseOffset(), err)
+	}
 	switch {
 	case b.Control():
-		kind, err := b.ControlType()
-		if err != nil {
-			return fmt.Errorf("read control batch at offset %d: %w", b.BaseOffset(), err)
-		}
-		if kind == wire.ControlAbort {
-			w.aborted.end(b.ProducerID())
-		}
 		w.segment.result.control += b.LastOffset() + 1 - max(b.BaseOffset(), w.chunk.from)
-	case b.Transactional() && w.aborted.has(b.ProducerID()):
+	case aborted:
 		// Read committed: its offsets count as absent.
 	case b.Count() > 0: // compaction leaves empty batches
 		if err := w.batch(b); err != nil {

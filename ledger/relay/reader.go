@@ -112,7 +112,8 @@ func unpack(got *wire.FetchedPartition, from int64, d *wire.Decompressor) (run, 
 		return run{}, kafka.Error(got.Error)
 	}
 	r := run{next: from, stable: got.LastStableOffset}
-	filter := newAborted(got.Aborted)
+	var filter wire.Aborted
+	filter.Reset(got.Aborted)
 	for rest := got.Records; len(rest) > 0; {
 		b, tail, err := wire.Next(rest)
 		if errors.Is(err, wire.ErrPartial) {
@@ -125,8 +126,8 @@ func unpack(got *wire.FetchedPartition, from int64, d *wire.Decompressor) (run, 
 			return r, fmt.Errorf("batch after offset %d: %w: %w", r.next, errForGood, err)
 		}
 		rest = tail
-		wanted, err := filter.passes(b)
-		if err == nil && wanted {
+		aborted, err := filter.Next(b)
+		if err == nil && b.Count() > 0 && !b.Control() && !aborted {
 			err = r.open(b, got.Partition, from, d)
 		}
 		if err != nil {
@@ -157,33 +158,6 @@ func (r *run) open(b wire.Batch, partition int32, from int64, d *wire.Decompress
 		r.records = append(r.records, stored{partition, offset, slices.Clone(fields.Key), slices.Clone(fields.Value)})
 	}
 	return it.Err()
-}
-
-// aborted knows which transactions of an answer were aborted (KIP-98).
-type aborted struct {
-	pending []wire.AbortedTxn // by first offset
-	active  map[int64]bool    // by producer id
-}
-
-func newAborted(list []wire.AbortedTxn) *aborted {
-	slices.SortFunc(list, func(a, b wire.AbortedTxn) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
-	return &aborted{pending: list, active: map[int64]bool{}}
-}
-
-// passes reports whether a batch, the next one, holds committed records.
-func (a *aborted) passes(b wire.Batch) (bool, error) {
-	for len(a.pending) > 0 && a.pending[0].FirstOffset <= b.LastOffset() {
-		a.active[a.pending[0].ProducerID] = true
-		a.pending = a.pending[1:]
-	}
-	if b.Control() {
-		kind, err := b.ControlType()
-		if kind == wire.ControlAbort {
-			delete(a.active, b.ProducerID())
-		}
-		return false, err
-	}
-	return b.Count() > 0 && !(b.Transactional() && a.active[b.ProducerID()]), nil
 }
 
 // readTo reads a partition from an offset up to another, which must be committed or aborted some day: it waits for the

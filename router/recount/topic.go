@@ -216,7 +216,8 @@ func (t *topicReader) page(ctx context.Context, partition int32, offset int64, s
 
 // eachInPage gives the batches of one answer to fn. It returns the offset to go on with.
 func eachInPage(page wire.FetchedPartition, next, to int64, fn func(wire.Batch, bool) error) (int64, error) {
-	aborted := newAborted(page.Aborted)
+	var aborted wire.Aborted
+	aborted.Reset(page.Aborted)
 	for rest := page.Records; ; {
 		b, tail, err := wire.Next(rest)
 		if errors.Is(err, wire.ErrPartial) {
@@ -229,7 +230,7 @@ func eachInPage(page wire.FetchedPartition, next, to int64, fn func(wire.Batch, 
 		if b.BaseOffset() >= to {
 			return to, nil
 		}
-		out, err := aborted.has(b)
+		out, err := aborted.Next(b)
 		if err != nil {
 			return next, fmt.Errorf("read offset %d: %w", b.BaseOffset(), err)
 		}
@@ -241,31 +242,4 @@ func eachInPage(page wire.FetchedPartition, next, to int64, fn func(wire.Batch, 
 		}
 		next = b.LastOffset() + 1
 	}
-}
-
-// aborted knows whose transactions are aborted, at each batch of one answer (KIP-98).
-type aborted struct {
-	pending []wire.AbortedTxn // by first offset
-	active  map[int64]bool    // producers
-}
-
-func newAborted(list []wire.AbortedTxn) *aborted {
-	slices.SortFunc(list, func(a, b wire.AbortedTxn) int { return int(min(max(a.FirstOffset-b.FirstOffset, -1), 1)) })
-	return &aborted{list, map[int64]bool{}}
-}
-
-// has takes in the next batch and reports whether its records are of an aborted transaction.
-func (a *aborted) has(b wire.Batch) (bool, error) {
-	for len(a.pending) > 0 && a.pending[0].FirstOffset <= b.LastOffset() {
-		a.active[a.pending[0].ProducerID] = true
-		a.pending = a.pending[1:]
-	}
-	if !b.Control() {
-		return b.Transactional() && a.active[b.ProducerID()], nil
-	}
-	kind, err := b.ControlType()
-	if kind == wire.ControlAbort {
-		delete(a.active, b.ProducerID())
-	}
-	return false, err
 }

@@ -1,14 +1,10 @@
-package router
+package wire
 
-import (
-	"testing"
-
-	"github.com/demarc/demarc/internal/wire"
-)
+import "testing"
 
 func TestAbortedFilter(t *testing.T) {
-	var f abortedFilter
-	f.reset([]wire.AbortedTxn{{ProducerID: 7, FirstOffset: 50}, {ProducerID: 7, FirstOffset: 10}, {ProducerID: 8, FirstOffset: 12}})
+	var f Aborted
+	f.Reset([]AbortedTxn{{ProducerID: 7, FirstOffset: 50}, {ProducerID: 7, FirstOffset: 10}, {ProducerID: 8, FirstOffset: 12}})
 	check := func(producer int64, want bool) {
 		t.Helper()
 		if got := f.has(producer); got != want {
@@ -28,11 +24,11 @@ func TestAbortedFilter(t *testing.T) {
 	f.end(99)
 	f.reach(55)
 	check(7, true)
-	f.reset(nil)
+	f.Reset(nil)
 	check(8, false)
 
 	// The broker lists a transaction twice, or compaction took the marker between two.
-	f.reset([]wire.AbortedTxn{{ProducerID: 7, FirstOffset: 10}, {ProducerID: 7, FirstOffset: 10}})
+	f.Reset([]AbortedTxn{{ProducerID: 7, FirstOffset: 10}, {ProducerID: 7, FirstOffset: 10}})
 	f.reach(20)
 	f.end(7)
 	check(7, false)
