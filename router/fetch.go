@@ -212,12 +212,7 @@ func (f *fetcher) refreshLeaders(ctx context.Context) (fresh []int32) {
 }
 
 // nudge tells a broker's loop to look again. The lock is held.
-func (f *fetcher) nudge(broker int32) {
-	select {
-	case f.wake[broker] <- struct{}{}:
-	default:
-	}
-}
+func (f *fetcher) nudge(broker int32) { signal(f.wake[broker]) }
 
 // claim picks the partitions for the next request to a broker. heldBack says that others wait for room, so the
 // request must not poll for long. The order rotates: a response that is full serves the first partitions first.
