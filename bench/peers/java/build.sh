@@ -1,17 +1,4 @@
 #!/bin/sh
-# Builds the peer as the program OUT, with its jars in OUT.d: ./build.sh OUT. Exit status 3: something that it
-# needs is not installed.
-set -eu
-case $1 in /*) out=$1 ;; *) out=$PWD/$1 ;; esac
-cd "$(dirname "$0")"
-for program in java javac mvn; do
-  command -v $program >/dev/null || { echo "$(basename "$PWD"): $program is not installed" >&2; exit 3; }
-done
-rm -rf "$out.d"
-mvn -q -B -Dout="$out.d" package dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$out.d/libs"
-# A young generation that holds what is in flight: garbage is collected seldom, and little of it survives.
-cat >"$out" <<END
-#!/bin/sh
-exec java -XX:+UseParallelGC -Xms768m -Xmx768m -Xmn512m -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$out.d/peer.jar:$out.d/libs/*" peer.Main "\$@"
-END
-chmod +x "$out"
+# Builds the peer as the program OUT: ./build.sh OUT; see ../jvm.sh.
+here=$(dirname "$0")
+exec sh "$here/../jvm.sh" "$here" "$1"
