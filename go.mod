@@ -3,7 +3,6 @@ module github.com/demarc/demarc
 go 1.26.0
 
 require (
-	github.com/DataDog/zstd v1.5.7
 	github.com/VictoriaMetrics/metrics v1.35.1
 	github.com/alecthomas/kong v1.17.0
 	github.com/caarlos0/env/v11 v11.4.2

@@ -76,7 +76,6 @@ func TestPolicies(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "demarc")
 	build := exec.Command("go", "build", "-o", binary, "../cmd/demarc")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

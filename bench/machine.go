@@ -92,11 +92,6 @@ func versionOf(ctx context.Context, binary, said string) string {
 			}
 		}
 	}
-	for _, s := range info.Settings {
-		if s.Key == "CGO_ENABLED" && s.Value == "1" {
-			parts = append(parts, "cgo")
-		}
-	}
 	return strings.Join(parts, ", ")
 }
 

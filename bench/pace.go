@@ -73,7 +73,6 @@ func newPace(b *broker, transport *kafka.Transport, leader int32, w workload, in
 		return nil, err
 	}
 	encoder := wire.NewCompressor()
-	defer encoder.Close()
 	var builder wire.Builder
 	for partition := range w.partitions {
 		var own [][]byte

@@ -23,7 +23,8 @@ const module = "github.com/demarc/demarc"
 var mayImport = map[string]struct{ code, tests []string }{
 	"internal/record":         {},
 	"internal/yaml":           {},
-	"internal/wire":           {[]string{"internal/record"}, []string{"internal/devbroker"}},
+	"internal/zstd":           {nil, []string{"internal/devbroker"}},
+	"internal/wire":           {[]string{"internal/record", "internal/zstd"}, []string{"internal/devbroker"}},
 	"internal/devbroker":      {[]string{"internal/record"}, nil},
 	"internal/devbroker/real": {[]string{"internal/devbroker"}, nil},
 	"classifier":              {[]string{"internal/record", "internal/yaml"}, []string{"internal/devbroker"}},

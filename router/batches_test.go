@@ -25,7 +25,6 @@ func rawBatch(t *testing.T, base int64, n int, codec wire.Codec, value []byte) [
 		}
 	}
 	comp := wire.NewCompressor()
-	defer comp.Close()
 	raw, err := b.Build(nil, codec, comp)
 	if err != nil {
 		t.Fatal(err)

@@ -70,7 +70,6 @@ func (r *Router) newWorkspace() *workspace {
 
 func (w *workspace) close() {
 	w.decoder.Close()
-	w.encoder.Close()
 }
 
 func (w *workspace) begin(l *lane, c *chunk) {

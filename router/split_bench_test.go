@@ -121,7 +121,6 @@ func trafficBatch(t testing.TB, codec wire.Codec, records int64, run int) []byte
 		}
 	}
 	comp := wire.NewCompressor()
-	defer comp.Close()
 	raw, err := build.Build(nil, codec, comp)
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,6 @@ func TestTimestampsBeyondAnEntryAreToldAsItsBounds(t *testing.T) {
 		batch.Add(at, tail(fmt.Append(nil, i), nil))
 	}
 	comp := wire.NewCompressor()
-	defer comp.Close()
 	raw, err := batch.Build(nil, wire.None, comp)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +86,6 @@ func pairs(t *testing.T, countries []string) (raw []byte, n int64) {
 		}
 	}
 	comp := wire.NewCompressor()
-	defer comp.Close()
 	raw, err := batch.Build(nil, wire.None, comp)
 	if err != nil {
 		t.Fatal(err)

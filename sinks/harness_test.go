@@ -70,7 +70,6 @@ func newBatch(t testing.TB, source record.TopicPartition, codec wire.Codec, valu
 		build.Add(1_700_000_000_000+int64(i), tail("key", v))
 	}
 	c := wire.NewCompressor()
-	defer c.Close()
 	raw, err := build.Build(nil, codec, c)
 	if err != nil {
 		t.Fatal(err)

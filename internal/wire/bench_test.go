@@ -46,7 +46,6 @@ func perRecord(b *testing.B) {
 
 func benchBatch(tb testing.TB, c Codec) Batch {
 	comp := NewCompressor()
-	defer comp.Close()
 	raw, err := benchBuilder().Build(nil, c, comp)
 	if err != nil {
 		tb.Fatal(err)
@@ -135,11 +134,10 @@ func BenchmarkCompress(b *testing.B) {
 	for _, c := range codecs[1:] {
 		b.Run(c.String(), func(b *testing.B) {
 			comp := NewCompressor()
-			defer comp.Close()
 			var dst []byte
 			for b.Loop() {
 				var err error
-				if dst, err = comp.Compress(dst[:0], c, section, benchRecords); err != nil {
+				if dst, err = comp.Compress(dst[:0], c, section); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -44,7 +44,6 @@ func TestBrokerTakesOurBatches(t *testing.T) {
 	}
 	ctx, addr, roundTrip := connect(t, topics...)
 	comp := NewCompressor()
-	defer comp.Close()
 	var b Builder
 	for _, r := range sample(0) {
 		b.Add(r.Timestamp, tail(r.Record))

@@ -92,7 +92,7 @@ func (b *Builder) Build(dst []byte, c Codec, comp *Compressor) ([]byte, error) {
 		// Compressed beside dst and then copied: an encoder wants room for the worst case, several times of what it
 		// fills, and every batch that waits for its sink would hold on to it.
 		var err error
-		if comp.section, err = comp.Compress(comp.section[:0], c, b.section, int(b.count)); err != nil {
+		if comp.section, err = comp.Compress(comp.section[:0], c, b.section); err != nil {
 			return dst, fmt.Errorf("build batch: %w", err)
 		}
 		section = comp.section

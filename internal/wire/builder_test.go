@@ -62,7 +62,6 @@ func randomRecords(rng *rand.Rand, n int) []stamped {
 func TestRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	comp := NewCompressor()
-	defer comp.Close()
 	var b Builder
 	for round := range 25 {
 		want := randomRecords(rng, 1+rng.IntN(150))
@@ -158,7 +157,6 @@ func TestAddWithHeadersRefuses(t *testing.T) {
 func TestBuildRefuses(t *testing.T) {
 	var b Builder
 	comp := NewCompressor()
-	defer comp.Close()
 	if out, err := b.Build([]byte("x"), None, nil); err == nil || string(out) != "x" {
 		t.Errorf("no records: %q, %v", out, err)
 	}
@@ -200,7 +198,6 @@ func TestPassThroughClearsWhatIsNotOurs(t *testing.T) {
 func TestSlice(t *testing.T) {
 	d, comp := NewDecompressor(testLimit), NewCompressor()
 	defer d.Close()
-	defer comp.Close()
 	for _, c := range codecs {
 		b := one(t, golden(t, fmt.Sprintf("java-%v.bin", c)))
 		all := sample(0)

@@ -3,6 +3,8 @@ package wire
 import (
 	"errors"
 	"fmt"
+
+	"github.com/demarc/demarc/internal/zstd"
 )
 
 // Codec is how a records section is compressed, with the numbers of the batch attributes.
@@ -121,7 +123,7 @@ func (d *Decompressor) Close() {
 type Compressor struct {
 	gzip gzipWriter
 	lz4  lz4Encoder
-	zstd zstdEncoder
+	zstd zstd.Encoder
 
 	section []byte // what Builder.Build last compressed
 }
@@ -129,9 +131,9 @@ type Compressor struct {
 // NewCompressor makes a Compressor.
 func NewCompressor() *Compressor { return &Compressor{} }
 
-// Compress appends the compressed src, which holds so many records, to dst, in place where dst has room. On an
-// error dst comes back with its old length.
-func (c *Compressor) Compress(dst []byte, codec Codec, src []byte, records int) ([]byte, error) {
+// Compress appends the compressed src to dst, in place where dst has room. On an error dst comes back with its old
+// length.
+func (c *Compressor) Compress(dst []byte, codec Codec, src []byte) ([]byte, error) {
 	old := len(dst)
 	var err error
 	switch codec {
@@ -144,7 +146,7 @@ func (c *Compressor) Compress(dst []byte, codec Codec, src []byte, records int) 
 	case LZ4:
 		dst, err = c.lz4.compress(dst, src)
 	case Zstd:
-		dst, err = c.zstd.compress(dst, src, records)
+		return c.zstd.Append(dst, src), nil
 	default:
 		return dst, fmt.Errorf("compress %v: the codec is unknown", codec)
 	}
@@ -152,12 +154,6 @@ func (c *Compressor) Compress(dst []byte, codec Codec, src []byte, records int) 
 		return dst[:old], fmt.Errorf("compress %v: %w", codec, err)
 	}
 	return dst, nil
-}
-
-// Close frees what the garbage collector does not. The Compressor is of no use afterwards.
-func (c *Compressor) Close() {
-	c.zstd.close()
-	*c = Compressor{}
 }
 
 // firstRoom is the least room that a section is decoded into.

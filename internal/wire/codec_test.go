@@ -56,13 +56,12 @@ func noise(n int) []byte {
 
 func TestCodecsAppend(t *testing.T) {
 	comp, d := NewCompressor(), NewDecompressor(testLimit)
-	defer comp.Close()
 	defer d.Close()
 	for name, want := range payloads() {
 		for _, c := range codecs {
 			for _, room := range []int{0, 100, 6 << 20} {
 				dst := append(make([]byte, 0, 3+room), "abc"...)
-				packed, err := comp.Compress(dst, c, want, len(want)/500)
+				packed, err := comp.Compress(dst, c, want)
 				if err != nil || string(packed[:3]) != "abc" {
 					t.Fatalf("%s, %v: compress: %v", name, c, err)
 				}
@@ -79,7 +78,6 @@ func TestCodecsAppend(t *testing.T) {
 // TestOthersReadOurs has independent readers read what we compress.
 func TestOthersReadOurs(t *testing.T) {
 	comp := NewCompressor()
-	defer comp.Close()
 	zr, err := zstd.NewReader(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +97,7 @@ func TestOthersReadOurs(t *testing.T) {
 	}
 	for name, want := range payloads() {
 		for c, read := range readers {
-			packed, err := comp.Compress(nil, c, want, 1)
+			packed, err := comp.Compress(nil, c, want)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,10 +163,9 @@ func TestLZ4DependentBlocks(t *testing.T) {
 
 func TestConcatenated(t *testing.T) {
 	comp, d := NewCompressor(), NewDecompressor(40)
-	defer comp.Close()
 	defer d.Close()
 	twice := func(c Codec) []byte {
-		one, err := comp.Compress(nil, c, []byte("twenty bytes of data"), 1)
+		one, err := comp.Compress(nil, c, []byte("twenty bytes of data"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,11 +277,10 @@ func TestDecompressRefuses(t *testing.T) {
 // TestLimitIsExact decompresses to exactly the limit, and to one byte beyond it.
 func TestLimitIsExact(t *testing.T) {
 	comp := NewCompressor()
-	defer comp.Close()
 	for name, want := range payloads() {
 		exact, tight := NewDecompressor(len(want)), NewDecompressor(len(want)-1)
 		for _, c := range codecs {
-			packed, err := comp.Compress(nil, c, want, 1)
+			packed, err := comp.Compress(nil, c, want)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -376,14 +372,13 @@ func TestBombs(t *testing.T) {
 
 func TestCodecsDoNotAllocate(t *testing.T) {
 	comp, d := NewCompressor(), NewDecompressor(testLimit)
-	defer comp.Close()
 	defer d.Close()
 	src := payloads()["json"]
 	for _, c := range codecs {
 		var packed, out []byte
 		if n := testing.AllocsPerRun(10, func() {
 			var err error
-			if packed, err = comp.Compress(packed[:0], c, src, len(src)/500); err != nil {
+			if packed, err = comp.Compress(packed[:0], c, src); err != nil {
 				t.Fatal(err)
 			}
 			if out, err = d.Decompress(out[:0], c, packed); err != nil {

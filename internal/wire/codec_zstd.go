@@ -12,8 +12,7 @@ import (
 // zstdMaxWindow is the largest window that libzstd's decoders accept unasked (ZSTD_WINDOWLOG_LIMIT_DEFAULT).
 const zstdMaxWindow = 128 << 20
 
-// zstdDecoder decodes zstd (RFC 8878), several frames too. It is in Go whatever the encoder is in: its input
-// comes from strangers.
+// zstdDecoder decodes zstd (RFC 8878), several frames too.
 type zstdDecoder struct{ dec *zstd.Decoder }
 
 // decompress decodes into the room that dst has; if that is too small it tries again with twice as much. Room

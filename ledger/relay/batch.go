@@ -30,7 +30,6 @@ const maxBatch = 512 << 10
 // batches makes record batches of messages, keeping their order within a partition.
 func batches(list []message) ([]*batch, error) {
 	comp := wire.NewCompressor()
-	defer comp.Close()
 	var out []*batch
 	var partitions []int32
 	for _, m := range list {

@@ -346,7 +346,6 @@ func (w *world) one(evaluate *classifier.Evaluator, r *wire.Record, timestamp, o
 func (w *world) deliver(sink int, build *wire.Builder, sets map[string]int64, from ledger.Source) ledger.Receipt {
 	w.t.Helper()
 	c := wire.NewCompressor()
-	defer c.Close()
 	raw, err := build.Build(nil, wire.LZ4, c)
 	if err != nil {
 		w.t.Fatal(err)

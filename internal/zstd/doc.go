@@ -1,0 +1,11 @@
+// Package zstd writes zstd frames (RFC 8878) of records sections: many small records that resemble each other, most
+// of them JSON.
+//
+// A general encoder asks at every byte whether what follows has been seen before. Here most bytes are either part of
+// what the record before says too, or of a value that nobody has said before (an id, a hash, a number), and a
+// value ends at a quotation mark. So it is asked only where the last match ended and at the next quotation mark,
+// beginning with the same place in the record before: a value of the same length is passed over in one comparison.
+// Where no quotation mark follows soon, and behind the end of a document, it is asked at every byte, as everywhere
+// in data that is no JSON. That is in Go alone as fast as the C library at its fastest useful level, within a
+// twentieth of its size.
+package zstd

@@ -1,0 +1,171 @@
+package zstd
+
+import "math/bits"
+
+const (
+	tableLog = 13 // 32 KiB
+	hashed   = 7  // bytes
+	prime    = 0x9E3779B185EBCA87
+
+	// sameEnd is how many of the next eight bytes have to be those of the last match's place, at their end, so that
+	// what differs before them is passed over.
+	sameEnd = 5
+	// margin is how near to its end a block is no longer looked at.
+	margin = 32
+)
+
+// find makes literals and sequences of src[from:to]. What lies before is what they may refer to.
+//
+// Its loads are unchecked, see memory_fast.go. At the head of the loop ip is at most to-32, and it grows by three at
+// most before a match is told; so all that is loaded from there on, 17 bytes behind ip or 16 behind literals that
+// precede it, lies below to. A candidate always lies below ip.
+func (e *Encoder) find(src []byte, from, to int) {
+	e.literals.reset()
+	e.sequences.reset()
+	anchor := from // what lies before it is told
+	last := int(e.recent[0])
+	for ip := max(from, 1); ip <= to-margin; {
+		next := load64(src, ip)
+		hash := next << (64 - 8*hashed) * prime >> (64 - tableLog)
+		candidate := int(e.table[hash])
+		e.table[hash] = uint32(ip)
+		same := 0
+		if last <= ip {
+			same = bits.LeadingZeros64(next^load64(src, ip-last)) / 8
+		}
+		switch {
+		case same >= sameEnd:
+			ip += 8 - same
+			candidate = ip - last
+		case load32(src, candidate) == uint32(next) && ip-candidate <= windowSize:
+		case e.pace.gap <= 0:
+			ip += 1 + (ip-anchor)>>7 // faster, the longer nothing is found
+			continue
+		default:
+			ip = e.pace.next(src, ip, to-margin)
+			continue
+		}
+		end, other := ip+4, candidate+4
+		for end <= to-8 {
+			if x := load64(src, end) ^ load64(src, other); x != 0 {
+				end += bits.TrailingZeros64(x) / 8
+				goto ended // the loop below has nothing to do, but to jump is cheaper than to ask
+			}
+			end, other = end+8, other+8
+		}
+		for end < to && src[end] == src[other] {
+			end++
+			other++
+		}
+	ended:
+		for ip > anchor && candidate > 0 && src[ip-1] == src[candidate-1] {
+			ip--
+			candidate--
+		}
+		last = ip - candidate
+		e.tell(src, anchor, ip, end, uint32(last))
+		e.pace.found(load32(src, ip), src[end-1])
+		anchor, ip = end, end
+	}
+	e.literals.rest(src[anchor:to])
+}
+
+// tell takes src[anchor:ip] as literals and src[ip:end] as a match.
+func (e *Encoder) tell(src []byte, anchor, ip, end int, distance uint32) {
+	n, length := uint32(ip-anchor), uint32(end-ip)
+	if room, at := e.literals.room, e.literals.size; n <= 32 {
+		store64(room, at, load64(src, anchor))
+		store64(room, at+8, load64(src, anchor+8))
+		if n > 16 {
+			store64(room, at+16, load64(src, anchor+16))
+			store64(room, at+24, load64(src, anchor+24))
+		}
+	} else {
+		copy(room[at:], src[anchor:ip])
+	}
+	e.literals.size += int(n)
+	told := uint32(1)
+	if distance != e.recent[0] || n == 0 {
+		told = e.recent.tell(distance, n == 0)
+	}
+	l, m, d := literalsCode(n), lengthCode(length), uint8(bits.Len32(told)-1)
+	q := &e.sequences
+	q.counts[ofLiterals][l.code&63]++
+	q.counts[ofDistances][d&63]++
+	q.counts[ofLengths][m.code&63]++
+	q.list = append(q.list, sequence{
+		extra: uint64(n-l.base) | uint64(length-m.base)<<(l.bits&63) | uint64(told-1<<(d&31))<<((l.bits+m.bits)&63),
+		bits:  l.bits + m.bits + d,
+		codes: [3]uint8{l.code, d, m.code},
+	})
+}
+
+// recent is the last three distances, the newest first, which the format tells in few bits (RFC 8878, 3.1.1.5).
+type recent [3]uint32
+
+// tell is how the format tells a distance, and makes it the newest: 1 to 3 are recent ones, others the distance and
+// 3. Directly behind another match the newest is none of them, and the others are less by 1.
+func (r *recent) tell(distance uint32, direct bool) uint32 {
+	less := uint32(0)
+	if direct {
+		less = 1
+	}
+	switch distance {
+	case r[0]:
+		if !direct {
+			return 1
+		}
+	case r[1]:
+		r[0], r[1] = r[1], r[0]
+		return 2 - less
+	case r[2]:
+		r[0], r[1], r[2] = r[2], r[0], r[1]
+		return 3 - less
+	}
+	r[0], r[1], r[2] = distance, r[0], r[1]
+	return distance + 3
+}
+
+// pace decides what is passed over where nothing is found: gap bytes, about, up to a quotation mark. It begins with
+// patience after each match, which grows while matches begin at quotation marks and shrinks while they do not. At
+// none every byte is looked at.
+type pace struct{ gap, patience int }
+
+const (
+	mostPatience  = 40
+	patienceSteps = 8
+)
+
+const (
+	marks = '"' * ones
+	ones  = 0x0101010101010101
+	tops  = 0x80 * ones
+)
+
+func (p *pace) reset() { p.gap, p.patience = mostPatience, mostPatience }
+
+// next goes to the next quotation mark behind ip, or as far as the gap.
+func (p *pace) next(src []byte, ip, limit int) int {
+	for ; ip <= limit && p.gap > 0; ip, p.gap = ip+8, p.gap-8 {
+		w := load64(src, ip+1) ^ marks
+		if mark := (w - ones) &^ w & tops; mark != 0 {
+			return ip + 1 + bits.TrailingZeros64(mark)/8
+		}
+	}
+	return ip + 1
+}
+
+// found takes in how a match begins and ends.
+func (p *pace) found(first uint32, last byte) {
+	const ones, tops = ones & 0xffffffff, tops & 0xffffffff
+	w := first ^ '"'*ones
+	if (w-ones)&^w&tops != 0 {
+		p.patience = min(p.patience+patienceSteps, mostPatience)
+	} else {
+		p.patience = max(p.patience-patienceSteps, 0)
+	}
+	p.gap = p.patience
+	if last == '}' {
+		p.gap = 0 // a document may have ended: headers and the next key are no JSON
+	}
+}
