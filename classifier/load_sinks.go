@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +34,7 @@ func (l *loader) readSinks(section []yaml.Member) {
 func (l *loader) readSink(i int, m yaml.Member) {
 	s, places := &l.policy.Sinks[i], &l.sinkPlaces[i]
 	what := "sink " + s.Name
-	fields, ok := l.Fields(m.Value, what, "location", "accepts", "kafka", "file", "pins", "unpinned")
+	fields, ok := l.Fields(m.Value, what, "location", "accepts", "codec", "kafka", "file", "pins", "unpinned")
 	if !ok {
 		places.acceptsUnknown = true
 		return
@@ -54,6 +55,12 @@ func (l *loader) readSink(i int, m yaml.Member) {
 			}
 			s.Accepts |= record.One(j.to)
 			places.accepts = append(places.accepts, j)
+		}
+	}
+	if f, ok := fields["codec"]; ok {
+		s.Codec, ok = l.Text(f.Value, "codec of "+what)
+		if ok && !slices.Contains(Codecs(), s.Codec) {
+			l.Fault(f.Value.At, "codec %q of %s: want one of %s", s.Codec, what, strings.Join(Codecs(), ", "))
 		}
 	}
 	l.readPlace(s, m, fields)

@@ -98,11 +98,15 @@ type Sink struct {
 	Name     string
 	Location Location
 	Accepts  record.Set
+	Codec    string      // what compresses its batches, a name of [Codecs]; empty: what compressed the source's
 	Kafka    *KafkaPlace // either this
 	File     *FilePlace  // or this
 	Pins     Pins
 	Unpinned bool
 }
+
+// Codecs are the names that Kafka gives to what compresses batches.
+func Codecs() []string { return []string{"none", "gzip", "snappy", "lz4", "zstd"} }
 
 // Location says where a sink is.
 type Location struct {

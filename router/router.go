@@ -18,6 +18,7 @@ import (
 
 	"github.com/demarc/demarc/classifier"
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/internal/wire"
 )
 
 // Config says what a router reads and how much it may hold at once. Zero values of the numbers mean the
@@ -93,6 +94,7 @@ type Router struct {
 	classifier *classifier.Classifier
 	geo        *Geo
 	sinks      []Sink
+	codecs     []wire.Codec // per sink
 	log        *slog.Logger
 	stats      *stats
 	now        func() time.Time
@@ -128,8 +130,12 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 	if geo == nil && c.Policy().ReadsIP() {
 		return nil, errors.New("the policy looks addresses up: a geo database is needed")
 	}
+	codecs, err := codecs(c.Policy().Sinks)
+	if err != nil {
+		return nil, err
+	}
 	r := &Router{
-		cfg: cfg, classifier: c, geo: geo, sinks: sinks, log: cfg.Log, now: time.Now,
+		cfg: cfg, classifier: c, geo: geo, sinks: sinks, codecs: codecs, log: cfg.Log, now: time.Now,
 		addr:       kafka.TCP(cfg.Brokers...),
 		abort:      make(chan struct{}),
 		accounts:   map[record.TopicPartition]*account{},

@@ -68,6 +68,33 @@ func (r *Router) newWorkspace() *workspace {
 	return w
 }
 
+// asSource stands for the codec of the source's batch.
+const asSource wire.Codec = -1
+
+// codecs are those that a policy's sinks say.
+func codecs(sinks []classifier.Sink) ([]wire.Codec, error) {
+	list := make([]wire.Codec, len(sinks))
+	for i, s := range sinks {
+		list[i] = asSource
+		if s.Codec == "" {
+			continue
+		}
+		var err error
+		if list[i], err = wire.ParseCodec(s.Codec); err != nil {
+			return nil, fmt.Errorf("read sink %s: %w", s.Name, err)
+		}
+	}
+	return list, nil
+}
+
+// codec is what a sink's batch is compressed by when its records come from a batch of another one.
+func (w *workspace) codec(sink int, source wire.Codec) wire.Codec {
+	if c := w.router.codecs[sink]; c != asSource {
+		return c
+	}
+	return source
+}
+
 func (w *workspace) close() {
 	w.decoder.Close()
 }
@@ -215,9 +242,11 @@ func (w *workspace) batch(b wire.Batch) error {
 		w.rewritten++
 		return nil
 	}
-	if one && len(b.Section()) >= passThroughBytes && wire.Passable(b) && it.Consecutive() && w.passesWhole() {
+	sink := int(w.decisions[0].Sink)
+	if one && len(b.Section()) >= passThroughBytes && wire.Passable(b) && w.codec(sink, b.Codec()) == b.Codec() &&
+		it.Consecutive() && w.passesWhole() {
 		w.passed++
-		return w.pass(b, int(w.decisions[0].Sink))
+		return w.pass(b, sink)
 	}
 	w.rewritten++
 	return w.distribute(b)
@@ -324,7 +353,7 @@ func (w *workspace) put(r *wire.Record, d record.Decision, timestamp, offset int
 	if s.builder.Count() == 0 {
 		w.beginPart(sink)
 	}
-	s.codec = codec
+	s.codec = w.codec(sink, codec)
 	s.offsets = append(s.offsets, offset)
 	if w.router.witness != nil {
 		s.sets = append(s.sets, d.Set)
