@@ -59,21 +59,27 @@ func (b *bench) runLatencies(ctx context.Context) error {
 	list := b.latencyCells()
 	for round := range min(b.rounds, latencyRounds) {
 		for _, c := range rotated(list, round) {
-			if slices.Contains(b.noLatency, c.subject.name) {
+			if slices.Contains(b.noLatency, c.subject.name) || len(b.runs[c.key()]) == 0 {
 				continue
 			}
-			d, err := b.measureLatency(ctx, &c, round, b.latencyRate(&c))
+			what := "latency of " + c.subject.name
+			err := b.try(ctx, what, func(attempt int) error {
+				d, err := b.measureLatency(ctx, &c, round*attempts+attempt, b.latencyRate(&c))
+				if err == nil {
+					fmt.Fprintf(b.out, "%d  latency, %-36s %s\n", round+1, c.key(), d)
+					b.delays[c.key()] = append(b.delays[c.key()], d)
+				}
+				return err
+			})
 			if errors.Is(err, errSkipped) {
 				b.noLatency = append(b.noLatency, c.subject.name)
-				b.skipped = append(b.skipped, fmt.Sprintf("latency of %s: %v", c.subject.name, err))
-				fmt.Fprintf(b.out, "latency of %s: %v\n", c.subject.name, err)
+				b.skipped = append(b.skipped, err.Error())
+				fmt.Fprintln(b.out, err)
 				continue
 			}
 			if err != nil {
-				return fmt.Errorf("latency of %s: %w", c.subject.name, err)
+				return err
 			}
-			fmt.Fprintf(b.out, "%d  latency, %-36s %s\n", round+1, c.key(), d)
-			b.delays[c.key()] = append(b.delays[c.key()], d)
 		}
 	}
 	return nil
@@ -92,10 +98,10 @@ func (b *bench) latencyRate(c *cell) float64 {
 // flagRefused is the exit status of a program that does not know a flag.
 const flagRefused = 2
 
-func (b *bench) measureLatency(ctx context.Context, c *cell, round int, rate float64) (delay, error) {
+func (b *bench) measureLatency(ctx context.Context, c *cell, number int, rate float64) (delay, error) {
 	ctx, cancel := context.WithTimeout(ctx, latencyTime+2*arrivalLimit)
 	defer cancel()
-	name := "latency-" + runName(c, round)
+	name := "latency-" + runName(c, number)
 	run, sinks, err := b.prepare(ctx, c, name)
 	if err != nil {
 		return delay{}, err

@@ -41,6 +41,8 @@ type bench struct {
 
 	built     map[*subject]string // what its build said last
 	skipped   []string            // what is not measured, and why
+	failed    []string            // runs that failed, and why
+	lost      int                 // cells in a row that failed every attempt
 	noLatency []string            // subjects whose latency cannot be measured
 
 	filled map[string]bool // source topics
@@ -123,15 +125,19 @@ func start(ctx context.Context, s settings) (err error) {
 	}
 	all, err := b.runAll(ctx)
 	if err != nil {
-		return err
+		if len(b.runs) == 0 {
+			return err
+		}
+		b.failed = append(b.failed, "all that was to come: "+b.brief(err))
+		b.readme = "" // its table is of whole runs
 	}
-	return b.write(ctx, all)
+	return errors.Join(err, b.write(context.WithoutCancel(ctx), all))
 }
 
 // write puts the results where the settings say.
 func (b *bench) write(ctx context.Context, all []series) error {
 	r := &report{
-		machine: thisMachine(ctx), broker: b.broker.version, skipped: b.skipped, rounds: b.rounds,
+		machine: thisMachine(ctx), broker: b.broker.version, skipped: b.skipped, failed: b.failed, rounds: b.rounds,
 		series: all, results: b.runs, latency: b.latencyCells(), delays: b.delays,
 	}
 	if slices.Contains(b.groups, evidenceGroup) {
@@ -227,53 +233,4 @@ func (b *bench) unpackGeo() error {
 		return fmt.Errorf("unpack geo database: %w", err)
 	}
 	return nil
-}
-
-// run measures every cell of the series in every round, and adds to the results.
-func (b *bench) run(ctx context.Context, all []series) error {
-	list := cells(all)
-	for _, c := range list {
-		if w := &c.workload; !b.filled[w.name] {
-			b.filled[w.name] = true
-			fmt.Fprintf(b.out, "filling %s with %d records\n", w.name, w.records(b.records))
-			if err := w.fill(ctx, b.broker, b.records); err != nil {
-				return err
-			}
-		}
-	}
-	for range b.rounds {
-		b.round++
-		for _, c := range rotated(list, b.round) {
-			r, err := b.measure(ctx, &c, b.round)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.key(), err)
-			}
-			fmt.Fprintf(b.out, "%d  %-45s %s\n", b.round, c.key(), r)
-			b.runs[c.key()] = append(b.runs[c.key()], r)
-		}
-	}
-	return nil
-}
-
-func (b *bench) has(s *subject) bool { _, ok := b.built[s]; return ok }
-
-// runAll measures what the groups say.
-func (b *bench) runAll(ctx context.Context) ([]series, error) {
-	all := plan(b.groups, b.has)
-	if err := b.run(ctx, all); err != nil {
-		return nil, err
-	}
-	if !slices.Contains(b.groups, latencyGroup) {
-		return all, nil
-	}
-	var missing series
-	for _, c := range b.latencyCells() {
-		if len(b.runs[c.key()]) == 0 {
-			missing.points = append(missing.points, point{c.subject.name, c})
-		}
-	}
-	if err := b.run(ctx, []series{missing}); err != nil {
-		return nil, err
-	}
-	return all, b.runLatencies(ctx)
 }

@@ -38,14 +38,14 @@ func (r result) String() string {
 		r.cost, r.wholeCost(), r.rate, r.memory>>20, mallocs)
 }
 
-// runLimit is how long a subject may take for one topic.
-const runLimit = 10 * time.Minute
+// runLimit is how long a subject may take for one topic: many times what the slowest takes.
+const runLimit = 3 * time.Minute
 
 // measure runs a cell once, into topics of its own, and sees to it that every record has arrived.
-func (b *bench) measure(ctx context.Context, c *cell, round int) (result, error) {
+func (b *bench) measure(ctx context.Context, c *cell, number int) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, runLimit)
 	defer cancel()
-	r, sinks, err := b.prepare(ctx, c, runName(c, round))
+	r, sinks, err := b.prepare(ctx, c, runName(c, number))
 	if err != nil {
 		return result{}, err
 	}
@@ -91,8 +91,8 @@ func complete(want, arrived int64) error {
 var notInNames = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
 // runName is a topic's and a group's name.
-func runName(c *cell, round int) string {
-	return notInNames.ReplaceAllString(c.key(), "-") + "-" + strconv.Itoa(round)
+func runName(c *cell, number int) string {
+	return notInNames.ReplaceAllString(c.key(), "-") + "-" + strconv.Itoa(number)
 }
 
 // prepare makes the sink topics of a run and gives their partitions.

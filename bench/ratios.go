@@ -128,6 +128,11 @@ func (b *bench) measureRatios(ctx context.Context) (map[string]float64, error) {
 	if err := b.run(ctx, guardSeries()); err != nil {
 		return nil, err
 	}
+	for _, c := range cells(guardSeries()) {
+		if len(b.runs[c.key()]) == 0 {
+			return nil, fmt.Errorf("%s: every run failed", c.key())
+		}
+	}
 	return ratiosOf(b.runs), nil
 }
 

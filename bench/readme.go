@@ -48,6 +48,10 @@ func (r *report) readmeTable() string {
 		memory := 0.0
 		for _, s := range both {
 			runs := r.results[s.points[i].cell.key()]
+			if len(runs) == 0 {
+				b.WriteString(" - | - |")
+				continue
+			}
 			cost := spreadOf(runs, steadyCost)
 			memory = max(memory, spreadOf(runs, func(r result) float64 { return float64(r.memory) / (1 << 20) }).most)
 			fmt.Fprintf(&b, " %s | %.2f |", figure(cost.median), cost.least/r.demarcCost(s))

@@ -15,6 +15,7 @@ type report struct {
 	broker   string
 	versions []string // of the subjects, a line each
 	skipped  []string
+	failed   []string // runs that failed, and why
 	rounds   int
 	series   []series
 	results  map[string][]result
@@ -57,6 +58,9 @@ func (r *report) preamble(b *strings.Builder) {
 	}
 	for _, s := range r.skipped {
 		fmt.Fprintf(b, "| not measured | %s |\n", s)
+	}
+	for _, s := range r.failed {
+		fmt.Fprintf(b, "| a run that failed | %s |\n", s)
 	}
 	b.WriteString("\n")
 }

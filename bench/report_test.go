@@ -77,6 +77,18 @@ func TestReportOfAPart(t *testing.T) {
 	}
 }
 
+func TestReportWithoutACell(t *testing.T) {
+	r := invented()
+	delete(r.results, (&cell{findSubject("librdkafka"), pure, usual}).key())
+	r.failed = []string{"librdkafka, pure: it was killed"}
+	if text := r.markdown(); !strings.Contains(text, "| a run that failed | librdkafka, pure: it was killed |") {
+		t.Errorf("the report does not tell of the run that failed:\n%s", text)
+	}
+	if table := r.readmeTable(); !strings.Contains(table, "| loop with librdkafka | 2.85 | 1.18 | - | - |") {
+		t.Errorf("a cell that nobody measured:\n%s", table)
+	}
+}
+
 func TestPlotIsWellFormed(t *testing.T) {
 	r := invented()
 	panels := panelsOf(r.series, r.results)

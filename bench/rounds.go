@@ -1,0 +1,103 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// run measures every cell of the series in every round, and adds to the results.
+func (b *bench) run(ctx context.Context, all []series) error {
+	list := cells(all)
+	for _, c := range list {
+		if w := &c.workload; !b.filled[w.name] {
+			b.filled[w.name] = true
+			fmt.Fprintf(b.out, "filling %s with %d records\n", w.name, w.records(b.records))
+			if err := w.fill(ctx, b.broker, b.records); err != nil {
+				return err
+			}
+		}
+	}
+	for range b.rounds {
+		b.round++
+		for _, c := range rotated(list, b.round) {
+			err := b.try(ctx, c.key(), func(attempt int) error {
+				r, err := b.measure(ctx, &c, b.round*attempts+attempt)
+				if err == nil {
+					fmt.Fprintf(b.out, "%d  %-45s %s\n", b.round, c.key(), r)
+					b.runs[c.key()] = append(b.runs[c.key()], r)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	// attempts is how often a run is tried: one that fails must not cost all that was measured before.
+	attempts = 2
+	// hopeless is how many cells in a row may fail every attempt: then it is not the subjects that fail.
+	hopeless = 3
+)
+
+// try tries a run, tells of every attempt that failed, and goes on without it. The error is one to end for.
+func (b *bench) try(ctx context.Context, what string, run func(attempt int) error) error {
+	var err error
+	for attempt := range attempts {
+		if err = run(attempt); err == nil {
+			b.lost = 0
+			return nil
+		}
+		if ctx.Err() != nil || errors.Is(err, errSkipped) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		fmt.Fprintf(b.out, "FAILED  %s: %v\n", what, err)
+		b.failed = append(b.failed, what+": "+b.brief(err))
+	}
+	if b.lost++; b.lost == hopeless {
+		return fmt.Errorf("%d cells in a row failed; the last is %s: %w", hopeless, what, err)
+	}
+	return nil
+}
+
+// brief is an error's first line, fit for a table and without this machine's paths.
+func (b *bench) brief(err error) string {
+	const most = 160
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	if b.dir != "" {
+		line = strings.ReplaceAll(line, b.dir, "...")
+	}
+	line = strings.ReplaceAll(line, "|", "/")
+	return line[:min(len(line), most)]
+}
+
+func (b *bench) has(s *subject) bool { _, ok := b.built[s]; return ok }
+
+// runAll measures what the groups say.
+func (b *bench) runAll(ctx context.Context) ([]series, error) {
+	all := plan(b.groups, b.has)
+	if err := b.run(ctx, all); err != nil {
+		return all, err
+	}
+	if !slices.Contains(b.groups, latencyGroup) {
+		return all, nil
+	}
+	var missing series
+	for _, c := range b.latencyCells() {
+		if len(b.runs[c.key()]) == 0 {
+			missing.points = append(missing.points, point{c.subject.name, c})
+		}
+	}
+	if err := b.run(ctx, []series{missing}); err != nil {
+		return all, err
+	}
+	return all, b.runLatencies(ctx)
+}
