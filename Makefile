@@ -29,8 +29,8 @@ fuzz:
 
 demo: ; $(GO) build -trimpath -o demarc ./cmd/demarc && ./demarc demo
 
-# Half an hour; needs Java and, the first time, Maven. What a peer needs besides says its build.sh.
-bench: ; $(GO) run ./bench -results bench/RESULTS.md -readme README.md
+# Forty minutes; needs Java and, the first time, Maven. What a peer needs besides says its build.sh.
+bench: ; $(GO) run ./bench -results bench/RESULTS.md -readme README.md -sizing router/README.md
 
 # Has demarc become slower, compared with a floor in the same run? Needs Go alone, and a minute. After a change that
 # is meant to be slower or faster: go run ./bench -record -broker embedded -records 1000000

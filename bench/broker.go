@@ -115,6 +115,16 @@ func (b *broker) remove(ctx context.Context, topics map[string]int32) error {
 // ends is how many offsets the topics hold together, given the partitions of each. Nothing is ever deleted from
 // them and nobody writes transactions, so that offsets are records.
 func (b *broker) ends(ctx context.Context, topics map[string]int32) (int64, error) {
+	each, err := b.endsOf(ctx, topics)
+	var sum int64
+	for _, n := range each {
+		sum += n
+	}
+	return sum, err
+}
+
+// endsOf is the same for each topic.
+func (b *broker) endsOf(ctx context.Context, topics map[string]int32) (map[string]int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	for name, partitions := range topics {
@@ -129,16 +139,38 @@ func (b *broker) ends(ctx context.Context, topics map[string]int32) (int64, erro
 	}
 	res, err := req.RequestWith(ctx, b.client)
 	if err != nil {
-		return 0, fmt.Errorf("list end offsets: %w", err)
+		return nil, fmt.Errorf("list end offsets: %w", err)
 	}
-	var sum int64
+	each := map[string]int64{}
 	for _, t := range res.Topics {
 		for _, p := range t.Partitions {
 			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return 0, fmt.Errorf("list end offset of %s/%d: %w", t.Topic, p.Partition, err)
+				return nil, fmt.Errorf("list end offset of %s/%d: %w", t.Topic, p.Partition, err)
 			}
-			sum += p.Offset
+			each[t.Topic] += p.Offset
 		}
+	}
+	return each, nil
+}
+
+// stored is how many bytes of batches the broker keeps of the topics.
+func (b *broker) stored(ctx context.Context, topics map[string]int32) (int64, error) {
+	set := kadm.TopicsSet{}
+	for name, partitions := range topics {
+		for p := range partitions {
+			set.Add(name, p)
+		}
+	}
+	all, err := b.admin.DescribeAllLogDirs(ctx, set)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the size of topics: %w", err)
+	}
+	var sum int64
+	for _, dirs := range all {
+		if err := dirs.Error(); err != nil {
+			return 0, fmt.Errorf("ask for the size of topics: %w", err)
+		}
+		sum += dirs.Size()
 	}
 	return sum, nil
 }

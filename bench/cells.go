@@ -100,7 +100,7 @@ const (
 )
 
 // groupNames are what -groups can say.
-var groupNames = []string{"peers", "signals", "codecs", "sinks", "jurisdictions", "partitions", "sizes", evidenceGroup, latencyGroup}
+var groupNames = []string{"peers", "signals", "codecs", "sinks", "jurisdictions", "partitions", "sizes", evidenceGroup, partsGroup, latencyGroup}
 
 // plan picks series by group and drops the points of subjects that are not there.
 func plan(groups []string, there func(*subject) bool) []series {

@@ -5,7 +5,7 @@
 // (bench/floor). It starts a broker, fills source topics with generated events, lets the subjects route them in
 // turn, several times each, and counts at the sinks whether every record arrived. Run it in the repository's root:
 //
-//	go run ./bench                            all of it, about half an hour, results on standard output
+//	go run ./bench                            all of it, about forty minutes, results on standard output
 //	go run ./bench -results bench/RESULTS.md  the same, written there, with the plot beside it
 //	go run ./bench -quick -groups peers       a part of it, and small
 //	go run ./bench -check                     only: has demarc become slower, compared with a floor in the same run?

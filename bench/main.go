@@ -26,9 +26,9 @@ type settings struct {
 	subjects []string
 	broker   string
 
-	results, readme string // files to write; empty: none
-	ratios          string // file of the guard
-	check, record   bool
+	results, readme, sizing string // files to write; empty: none
+	ratios                  string // file of the guard
+	check, record           bool
 }
 
 // bench is one run of the whole.
@@ -45,10 +45,11 @@ type bench struct {
 	lost      int                 // cells in a row that failed every attempt
 	noLatency []string            // subjects whose latency cannot be measured
 
-	filled map[string]bool // source topics
-	round  int             // of all rounds so far
+	filled map[string]int64 // source topics, and the bytes that the broker keeps of each
+	round  int              // of all rounds so far
 	runs   map[string][]result
 	delays map[string][]delay
+	parts  []timing
 }
 
 func main() {
@@ -61,6 +62,7 @@ func main() {
 	flag.StringVar(&s.broker, "broker", "real", "real: Apache Kafka; embedded: a small broker in this process, which needs Go alone")
 	flag.StringVar(&s.results, "results", "", "file for the results, with a plot beside it (.svg); default: standard output, no plot")
 	flag.StringVar(&s.readme, "readme", "", "file whose table is rewritten")
+	flag.StringVar(&s.sizing, "sizing", "", "file whose cost model and worked example are rewritten")
 	flag.StringVar(&s.ratios, "ratios", "bench/ratios.json", "file of -check and -record")
 	flag.BoolVar(&s.check, "check", false, "only compare demarc / floor with the recorded ratios; exit 1 if demarc has become slower")
 	flag.BoolVar(&s.record, "record", false, "only measure and record these ratios")
@@ -94,7 +96,7 @@ func subjectNames() (names []string) {
 
 func newBench(s settings, out io.Writer) *bench {
 	return &bench{
-		settings: s, out: out, built: map[*subject]string{}, filled: map[string]bool{},
+		settings: s, out: out, built: map[*subject]string{}, filled: map[string]int64{},
 		runs: map[string][]result{}, delays: map[string][]delay{},
 	}
 }
@@ -129,7 +131,7 @@ func start(ctx context.Context, s settings) (err error) {
 			return err
 		}
 		b.failed = append(b.failed, "all that was to come: "+b.brief(err))
-		b.readme = "" // its table is of whole runs
+		b.readme, b.sizing = "", "" // they are of whole runs
 	}
 	return errors.Join(err, b.write(context.WithoutCancel(ctx), all))
 }
@@ -138,7 +140,7 @@ func start(ctx context.Context, s settings) (err error) {
 func (b *bench) write(ctx context.Context, all []series) error {
 	r := &report{
 		machine: thisMachine(ctx), broker: b.broker.version, skipped: b.skipped, failed: b.failed, rounds: b.rounds,
-		series: all, results: b.runs, latency: b.latencyCells(), delays: b.delays,
+		series: all, results: b.runs, latency: b.latencyCells(), delays: b.delays, parts: b.parts,
 	}
 	if slices.Contains(b.groups, evidenceGroup) {
 		var err error
@@ -165,11 +167,7 @@ func (b *bench) write(ctx context.Context, all []series) error {
 	if err := os.WriteFile(b.results, []byte(r.markdown()), 0o644); err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
-	table := r.readmeTable()
-	if b.readme == "" || table == "" {
-		return nil
-	}
-	return updateReadme(b.readme, table)
+	return errors.Join(updateBetween(b.readme, r.readmeTable()), updateBetween(b.sizing, r.sizing()))
 }
 
 // open builds the subjects, unpacks the geo database, which all of them read, and starts the broker.

@@ -23,19 +23,30 @@ type result struct {
 	memory  int64         // most resident, bytes
 	mallocs float64       // allocations per record; -1: not known
 	records int64
-	ledger  int64 // bytes of all entries; 0 without one
+	ledger  int64   // bytes of all entries; 0 without one
+	sinks   []int64 // records of each sink, in the order of the routing's topics
+	stored  int64   // bytes of batches at the sinks
+	source  int64   // and in the source topic; 0: not known
 }
 
 // wholeCost is the processor time per record with start-up and end.
 func (r result) wholeCost() float64 { return float64(r.used.Microseconds()) / float64(r.records) }
+
+// growth is what the sinks store as a multiple of what the source does; 0 if that is not known.
+func (r result) growth() float64 {
+	if r.source == 0 {
+		return 0
+	}
+	return float64(r.stored) / float64(r.source)
+}
 
 func (r result) String() string {
 	mallocs := "?"
 	if r.mallocs >= 0 {
 		mallocs = fmt.Sprintf("%.3f", r.mallocs)
 	}
-	return fmt.Sprintf("%6.3f us/record  whole %6.3f  %8.0f records/s  %4d MiB  %s allocations/record",
-		r.cost, r.wholeCost(), r.rate, r.memory>>20, mallocs)
+	return fmt.Sprintf("%6.3f us/record  whole %6.3f  %8.0f records/s  %4d MiB  %s allocations/record  stored %.3f",
+		r.cost, r.wholeCost(), r.rate, r.memory>>20, mallocs, r.growth())
 }
 
 // runLimit is how long a subject may take for one topic: many times what the slowest takes.
@@ -58,14 +69,22 @@ func (b *bench) measure(ctx context.Context, c *cell, number int) (result, error
 	if err != nil {
 		return result{}, err
 	}
-	arrived, err := b.broker.ends(ctx, sinks)
+	each, err := b.broker.endsOf(ctx, sinks)
 	if err != nil {
 		return result{}, err
+	}
+	var arrived int64
+	for _, topic := range c.routing.topics(r.name) {
+		res.sinks = append(res.sinks, each[topic])
+		arrived += each[topic]
 	}
 	if err := complete(want, arrived); err != nil {
 		return result{}, err
 	}
-	res.records = want
+	res.records, res.source = want, b.filled[c.workload.name]
+	if res.stored, err = b.broker.stored(ctx, sinks); err != nil {
+		return result{}, err
+	}
 	if res.ledger, err = ledgerBytes(r.ledger()); err != nil {
 		return result{}, err
 	}

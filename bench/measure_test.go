@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func embedded(t *testing.T) (*bench, *cell) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := c.workload.fill(ctx, b.broker, b.records); err != nil {
+	if err := b.fill(ctx, &c.workload); err != nil {
 		t.Fatal(err)
 	}
 	return b, c
@@ -57,6 +58,12 @@ func TestMeasure(t *testing.T) {
 		}
 		if r.records != 20_000 || r.cost <= 0 || r.rate <= 0 || r.used <= 0 || r.wall <= 0 || r.memory < 1<<20 || r.mallocs <= 0 {
 			t.Errorf("%+v", r)
+		}
+		if want := []int64{0, 20_000, 0, 0}; !slices.Equal(r.sinks, want) { // the floor writes all to one
+			t.Errorf("the sinks hold %v, want %v", r.sinks, want)
+		}
+		if g := r.growth(); g < 0.5 || g > 1.5 {
+			t.Errorf("%d bytes became %d", r.source, r.stored)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -35,7 +36,11 @@ const (
 	termIP            = "IP look-up, over one JSON signal"
 	termSinks         = "each sink beyond the third, rewritten batches"
 	termJurisdictions = "each jurisdiction beyond the third"
+	termLedger        = "a ledger, with the digests of its receipts"
 )
+
+// modelCodecs are in the order of what they cost, more or less.
+var modelCodecs = []string{"none", "lz4", "snappy", "zstd", "gzip"}
 
 func passing(codec string) string   { return codec + " batch passed on as it is" }
 func rewriting(codec string) string { return codec + " batch taken apart and written again" }
@@ -56,24 +61,27 @@ func features(c *cell) map[string]float64 {
 		f[termIP] = 1
 	}
 	f[termJurisdictions] = float64(len(c.routing.homes) - usualJurisdictions)
+	if c.subject == theWitnessed {
+		f[termLedger] = 1
+	}
 	return f
 }
 
-// modelled reports whether the model is about a cell: demarc, with the usual records, batches and partitions.
+// modelled reports whether the model is about a cell: demarc, with a ledger or without, with the usual records, batches and partitions.
 func modelled(c *cell) bool {
 	w := c.workload
-	return c.subject == theDemarc && w.partitions == mixed.partitions && w.batch == mixed.batch && w.traffic.Size == 0
+	return (c.subject == theDemarc || c.subject == theWitnessed) && w.partitions == mixed.partitions && w.batch == mixed.batch && w.traffic.Size == 0
 }
 
 // fitModel fits the terms to the medians of the cells.
 func fitModel(list []cell, results map[string][]result) (model, error) {
 	var names []string
 	for _, name := range []func(string) string{passing, rewriting} {
-		for _, codec := range []string{"none", "lz4", "snappy", "zstd", "gzip"} {
+		for _, codec := range modelCodecs {
 			names = append(names, name(codec))
 		}
 	}
-	names = append(names, termJSON, termIP, termSinks, termJurisdictions)
+	names = append(names, termJSON, termIP, termSinks, termJurisdictions, termLedger)
 	var m model
 	var rows [][]float64
 	var values []float64
@@ -104,6 +112,16 @@ func fitModel(list []cell, results map[string][]result) (model, error) {
 		}
 	}
 	return m, nil
+}
+
+// cost is that of a term.
+func (m *model) cost(name string) float64 {
+	for _, t := range m.terms {
+		if t.name == name {
+			return t.cost
+		}
+	}
+	return math.NaN()
 }
 
 func steadyCost(r result) float64 { return r.cost }

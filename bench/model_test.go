@@ -50,7 +50,7 @@ func modelResults(all []series, costs map[string]float64) map[string][]result {
 }
 
 func TestModelFindsTheTermsAgain(t *testing.T) {
-	want := map[string]float64{termJSON: 0.5, termIP: 0.25, termSinks: 0.03, termJurisdictions: 0.001}
+	want := map[string]float64{termJSON: 0.5, termIP: 0.25, termSinks: 0.03, termJurisdictions: 0.001, termLedger: 0.07}
 	for i, codec := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		want[passing(codec)], want[rewriting(codec)] = 0.5+float64(i)/10, 2+float64(i)/5
 	}
@@ -81,7 +81,7 @@ func TestModelFindsTheTermsAgain(t *testing.T) {
 }
 
 func TestModelNeedsAllGroups(t *testing.T) {
-	all := plan([]string{"codecs", "sinks"}, func(*subject) bool { return true })
+	all := plan([]string{"codecs", "sinks", evidenceGroup}, func(*subject) bool { return true })
 	if m, err := fitModel(cells(all), modelResults(all, map[string]float64{termJSON: 1})); err == nil {
 		t.Errorf("fitted %v", m.terms)
 	}

@@ -125,7 +125,7 @@ func (b *bench) recordRatios(ctx context.Context, file string) error {
 
 // measureRatios adds a set of runs to those that there are.
 func (b *bench) measureRatios(ctx context.Context) (map[string]float64, error) {
-	if err := b.run(ctx, guardSeries()); err != nil {
+	if err := b.run(ctx, guardSeries(), nil); err != nil {
 		return nil, err
 	}
 	for _, c := range cells(guardSeries()) {

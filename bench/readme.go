@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// What stands between these two lines of README.md is the benchmark's.
+// What stands between these two lines of README.md and router/README.md is the benchmark's.
 const (
 	readmeBegin = "<!-- bench:begin -->\n"
 	readmeEnd   = "<!-- bench:end -->\n"
@@ -38,14 +38,14 @@ func (r *report) readmeTable() string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("| microseconds of processor time per record | mixed batches | times demarc | pure batches | times demarc | most memory |\n|---|---:|---:|---:|---:|---:|\n")
+	b.WriteString("| microseconds of processor time per record | mixed batches | times demarc | pure batches | times demarc | most memory | stored / source |\n|---|---:|---:|---:|---:|---:|---:|\n")
 	for i, p := range both[0].points {
 		name := p.label
 		if described, ok := readmeNames[name]; ok {
 			name = described
 		}
 		fmt.Fprintf(&b, "| %s |", name)
-		memory := 0.0
+		memory, growth := 0.0, "-"
 		for _, s := range both {
 			runs := r.results[s.points[i].cell.key()]
 			if len(runs) == 0 {
@@ -53,13 +53,17 @@ func (r *report) readmeTable() string {
 				continue
 			}
 			cost := spreadOf(runs, steadyCost)
+			if s == both[0] {
+				growth = growthOf(runs)
+			}
 			memory = max(memory, spreadOf(runs, func(r result) float64 { return float64(r.memory) / (1 << 20) }).most)
 			fmt.Fprintf(&b, " %s | %.2f |", figure(cost.median), cost.least/r.demarcCost(s))
 		}
-		fmt.Fprintf(&b, " %.0f MiB |\n", memory)
+		fmt.Fprintf(&b, " %.0f MiB | %s |\n", memory, growth)
 	}
-	fmt.Fprintf(&b, "\nMedians of %d runs on %s, %s; 760 bytes of JSON, zstd. How, and what this does not show: [bench/RESULTS.md](bench/RESULTS.md).\n",
+	fmt.Fprintf(&b, "\nMedians of %d runs on %s, %s; 760 bytes of JSON, zstd; stored: size of the sinks, mixed batches. How, and what this does not show: [bench/RESULTS.md](bench/RESULTS.md).\n",
 		r.rounds, r.machine, r.broker)
+	b.WriteString(r.sizingLine())
 	return b.String()
 }
 
@@ -76,18 +80,21 @@ var readmeNames = map[string]string{
 	"streams":          "Kafka Streams",
 }
 
-// updateReadme rewrites the table in a file.
-func updateReadme(file, table string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("update table: %w", err)
+// updateBetween puts text between the markers of a file; without either it does nothing.
+func updateBetween(file, text string) error {
+	if file == "" || text == "" {
+		return nil
 	}
-	updated, err := replaceBetween(string(text), table)
+	old, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("update table of %s: %w", file, err)
+		return fmt.Errorf("update figures: %w", err)
+	}
+	updated, err := replaceBetween(string(old), text)
+	if err != nil {
+		return fmt.Errorf("update figures of %s: %w", file, err)
 	}
 	if err := os.WriteFile(file, []byte(updated), 0o644); err != nil {
-		return fmt.Errorf("update table: %w", err)
+		return fmt.Errorf("update figures: %w", err)
 	}
 	return nil
 }

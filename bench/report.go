@@ -21,6 +21,7 @@ type report struct {
 	results  map[string][]result
 	latency  []cell
 	delays   map[string][]delay
+	parts    []timing
 	verified string // how fast; empty if it was not measured
 	plot     string // file name of the plot, beside the text
 }
@@ -34,14 +35,16 @@ func (r *report) markdown() string {
 	if r.plot != "" {
 		fmt.Fprintf(&b, "![Cost per record against jurisdictions, sinks, partitions and record size](%s)\n\n", filepath.Base(r.plot))
 	}
+	b.WriteString(r.goalsTable())
 	for _, s := range r.series {
 		b.WriteString(r.table(&s) + "\n")
 	}
 	b.WriteString(r.evidence())
 	b.WriteString(r.latencyTable())
+	b.WriteString(r.partsTable())
 	b.WriteString("## Cost model\n\n")
 	if m, err := fitModel(cells(r.series), r.results); err != nil {
-		fmt.Fprintf(&b, "Not fitted: it takes the groups signals, codecs, sinks and jurisdictions.\n")
+		fmt.Fprintf(&b, "Not fitted: it takes the groups signals, codecs, sinks, jurisdictions and evidence.\n")
 	} else {
 		b.WriteString(m.markdown())
 	}
@@ -70,11 +73,11 @@ func (r *report) table(s *series) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.note)
 	versus := s.varies == "subject" && r.demarcCost(s) > 0
-	fmt.Fprintf(&b, "| %s | us/record, median | least | most | with start | records/s | peak MiB | allocations/record |", s.varies)
-	rule := "\n|---|" + strings.Repeat("---:|", 7)
+	fmt.Fprintf(&b, "| %s | us/record, median | least | most | with start | records/s | peak MiB | allocations/record | stored / source |", s.varies)
+	rule := "\n|---|" + strings.Repeat("---:|", 8)
 	if versus {
-		b.WriteString(" times demarc |")
-		rule += "---:|"
+		b.WriteString(" times demarc | elsewhere |")
+		rule += "---:|---:|"
 	}
 	b.WriteString(rule + "\n")
 	for _, p := range s.points {
@@ -83,15 +86,42 @@ func (r *report) table(s *series) string {
 			continue
 		}
 		cost := spreadOf(runs, steadyCost)
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |", p.label, figure(cost.median), figure(cost.least), figure(cost.most),
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |", p.label, figure(cost.median), figure(cost.least), figure(cost.most),
 			figure(spreadOf(runs, result.wholeCost).median), thousands(int64(spreadOf(runs, func(r result) float64 { return r.rate }).median)),
-			thousands(int64(spreadOf(runs, func(r result) float64 { return float64(r.memory) / (1 << 20) }).most)), mallocsOf(runs))
+			thousands(int64(spreadOf(runs, func(r result) float64 { return float64(r.memory) / (1 << 20) }).most)), mallocsOf(runs), growthOf(runs))
 		if versus {
-			fmt.Fprintf(&b, " %.2f |", cost.least/r.demarcCost(s))
+			fmt.Fprintf(&b, " %.2f | %s |", cost.least/r.demarcCost(s), r.elsewhere(s, &p.cell))
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// growthOf is the median of what the sinks store as a multiple of what the source does.
+func growthOf(runs []result) string {
+	g := spreadOf(runs, result.growth).median
+	if g == 0 {
+		return "?"
+	}
+	return fmt.Sprintf("%.3f", g)
+}
+
+// elsewhere is the share of the records that a subject put into another sink than demarc, at least: as the counts
+// of the sinks tell.
+func (r *report) elsewhere(s *series, c *cell) string {
+	if strings.HasSuffix(c.subject.name, "floor") {
+		return "-"
+	}
+	for _, p := range s.points {
+		if runs := r.results[p.cell.key()]; p.cell.subject == theDemarc && len(runs) > 0 {
+			own, moved := r.results[c.key()][0], int64(0)
+			for i, n := range own.sinks {
+				moved += max(0, n-runs[0].sinks[i])
+			}
+			return fmt.Sprintf("%.3f %%", float64(moved)/float64(own.records)*100)
+		}
+	}
+	return "-"
 }
 
 // demarcCost is demarc's least cost in a series; 0 if it is not in it.
@@ -153,7 +183,9 @@ const howMeasured = `## How it is measured
   hundred times a second, and a line is put through what was read between the moments at which 40 % and 90 % of the records are at the sinks.
   "with start" is the whole process from start to exit, divided by its records. Where it is very much more, the topic was short beside what
   the subject has in flight, and the cost is too low: measure more records.
-- A run counts only if the sinks then hold as many records as the source, no more and no fewer.
+- A run counts only if the sinks then hold as many records as the source, no more and no fewer. "elsewhere" is how many of them a subject
+  put into another sink than demarc, by the counts of the sinks: hostile records, which not all parsers of JSON read alike.
+- "stored / source" is the size of the sinks' logs by that of the source topic's: what an encoder saves in time it may cost in bytes, for good.
 - Rounds are interleaved and each begins with another cell. "times demarc" compares the least of the runs: noise only ever adds.
 - Latency is from just before the request that appends a batch to the source is sent until a consumer that waits at the sinks has its records.
   The source does not wait for the subject: a batch is due at its time whatever became of those before it.

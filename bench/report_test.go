@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,8 +47,17 @@ func invented() *report {
 		for n := range 3 {
 			r.results[c.key()] = append(r.results[c.key()], result{
 				cost: 2 + float64(i)/10 + float64(n)/4, rate: 100_000 - float64(1000*n), used: 3e9, wall: 2e9, memory: int64(50+i) << 20,
-				mallocs: float64(n - 1), records: 1e6,
+				mallocs: float64(n - 1), records: 1e6, source: 150e6, stored: int64(150+i) * 1e6,
+				sinks: []int64{5000, 400_000 + int64(10*i), 350_000 - int64(10*i), 245_000},
 			})
+		}
+	}
+	for i, name := range []string{
+		processSuite + ": Process/zstd/mixed", processSuite + ": Process/zstd/mixed/digest", processSuite + ": Process/zstd/pure", processSuite + ": Process/zstd/pure/digest",
+		goSuite + ": Process/zstd/mixed/digest", decideSuite + ": Traffic/scan", decideSuite + ": Country/ipv4_hot", decideSuite + ": Extract/json/10KB/last",
+	} {
+		for n := range 3 {
+			r.parts = append(r.parts, timing{name: name, ns: float64(3000 - 400*i + 10*n), speed: float64(1000 * i), alloc: float64(i % 2)})
 		}
 	}
 	r.latency = []cell{{theDemarc, mixed, usual}, {findSubject("kafkago"), mixed, usual}}
@@ -60,6 +70,7 @@ func TestReport(t *testing.T) {
 	r.plot = "somewhere/results.svg"
 	golden(t, "report.md", r.markdown())
 	golden(t, "readme.md", r.readmeTable())
+	golden(t, "sizing.md", r.sizing())
 }
 
 func TestReportOfAPart(t *testing.T) {
@@ -74,6 +85,9 @@ func TestReportOfAPart(t *testing.T) {
 	}
 	if table := r.readmeTable(); table != "" {
 		t.Errorf("a table for README.md without a comparison:\n%s", table)
+	}
+	if text := r.sizing(); text != "" {
+		t.Errorf("a cost model without its cells:\n%s", text)
 	}
 }
 
@@ -142,11 +156,35 @@ func TestReadmeMarkers(t *testing.T) {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
+	for _, file := range []string{"../README.md", "../router/README.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := replaceBetween(string(text), ""); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestUpdateBetween(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.md")
+	if err := os.WriteFile(file, []byte("a\n"+readmeBegin+readmeEnd+"b\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := replaceBetween(string(text), ""); err != nil {
+	for _, text := range []string{"one\n", "two\n", ""} {
+		if err := updateBetween(file, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if want := "a\n" + readmeBegin + "two\n" + readmeEnd + "b\n"; err != nil || string(got) != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	if err := updateBetween("", "text"); err != nil {
 		t.Error(err)
+	}
+	if err := updateBetween(filepath.Join(t.TempDir(), "none.md"), "text"); err == nil {
+		t.Error("a file that is not there was updated")
 	}
 }

@@ -10,16 +10,12 @@ import (
 	"strings"
 )
 
-// run measures every cell of the series in every round, and adds to the results.
-func (b *bench) run(ctx context.Context, all []series) error {
+// run measures every cell of the series, and the suites, in every round, and adds to the results.
+func (b *bench) run(ctx context.Context, all []series, parts []suite) error {
 	list := cells(all)
 	for _, c := range list {
-		if w := &c.workload; !b.filled[w.name] {
-			b.filled[w.name] = true
-			fmt.Fprintf(b.out, "filling %s with %d records\n", w.name, w.records(b.records))
-			if err := w.fill(ctx, b.broker, b.records); err != nil {
-				return err
-			}
+		if err := b.fill(ctx, &c.workload); err != nil {
+			return err
 		}
 	}
 	for range b.rounds {
@@ -37,8 +33,26 @@ func (b *bench) run(ctx context.Context, all []series) error {
 				return err
 			}
 		}
+		for i := range parts {
+			if err := b.try(ctx, parts[i].name, func(int) error { return b.measurePart(ctx, &parts[i]) }); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// fill fills a source topic, once.
+func (b *bench) fill(ctx context.Context, w *workload) (err error) {
+	if b.filled[w.name] > 0 {
+		return nil
+	}
+	fmt.Fprintf(b.out, "filling %s with %d records\n", w.name, w.records(b.records))
+	if err := w.fill(ctx, b.broker, b.records); err != nil {
+		return err
+	}
+	b.filled[w.name], err = b.broker.stored(ctx, map[string]int32{w.name: w.partitions})
+	return err
 }
 
 const (
@@ -84,7 +98,14 @@ func (b *bench) has(s *subject) bool { _, ok := b.built[s]; return ok }
 // runAll measures what the groups say.
 func (b *bench) runAll(ctx context.Context) ([]series, error) {
 	all := plan(b.groups, b.has)
-	if err := b.run(ctx, all); err != nil {
+	var parts []suite
+	if slices.Contains(b.groups, partsGroup) {
+		if err := b.buildParts(ctx); err != nil {
+			return nil, err
+		}
+		parts = suites
+	}
+	if err := b.run(ctx, all, parts); err != nil {
 		return all, err
 	}
 	if !slices.Contains(b.groups, latencyGroup) {
@@ -96,7 +117,7 @@ func (b *bench) runAll(ctx context.Context) ([]series, error) {
 			missing.points = append(missing.points, point{c.subject.name, c})
 		}
 	}
-	if err := b.run(ctx, []series{missing}); err != nil {
+	if err := b.run(ctx, []series{missing}, nil); err != nil {
 		return all, err
 	}
 	return all, b.runLatencies(ctx)

@@ -14,7 +14,6 @@ import (
 
 func TestRunGoesOnAfterAFailure(t *testing.T) {
 	b, c := embedded(t)
-	b.filled[c.workload.name] = true
 	good, calls := c.subject.command, 0
 	bad := *c
 	bad.subject = &subject{name: "bad", command: func(string, *run) (*exec.Cmd, error) { return exec.Command("false"), nil }}
@@ -24,7 +23,7 @@ func TestRunGoesOnAfterAFailure(t *testing.T) {
 		}
 		return good(binary, r)
 	}}
-	if err := b.run(t.Context(), []series{{points: []point{{"once", *c}, {"always", bad}}}}); err != nil {
+	if err := b.run(t.Context(), []series{{points: []point{{"once", *c}, {"always", bad}}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.runs[c.key()]) != 1 || len(b.runs[bad.key()]) != 0 {
