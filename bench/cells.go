@@ -86,7 +86,7 @@ func peersSeries(w workload) series {
 		note: "760 bytes of JSON, zstd, 4 partitions; the country in the document and that of the address decide between US, EEA and the rest.",
 	}
 	for _, subject := range subjects {
-		if subject == theWitnessed {
+		if subject == theWitnessed || subject == theUntuned && w.name != mixed.name {
 			continue
 		}
 		s.points = append(s.points, point{subject.name, cell{subject, w, usual}})

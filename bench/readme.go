@@ -39,7 +39,7 @@ func (r *report) readmeTable() string {
 	}
 	var b strings.Builder
 	b.WriteString("| microseconds of processor time per record | mixed batches | times demarc | pure batches | times demarc | most memory | stored / source |\n|---|---:|---:|---:|---:|---:|---:|\n")
-	for i, p := range both[0].points {
+	for _, p := range both[0].points {
 		name := p.label
 		if described, ok := readmeNames[name]; ok {
 			name = described
@@ -47,7 +47,7 @@ func (r *report) readmeTable() string {
 		fmt.Fprintf(&b, "| %s |", name)
 		memory, growth := 0.0, "-"
 		for _, s := range both {
-			runs := r.results[s.points[i].cell.key()]
+			runs := r.runsOf(s, p.label)
 			if len(runs) == 0 {
 				b.WriteString(" - | - |")
 				continue
@@ -65,6 +65,16 @@ func (r *report) readmeTable() string {
 		r.rounds, r.machine, r.broker)
 	b.WriteString(r.sizingLine())
 	return b.String()
+}
+
+// runsOf are those of a series' point, if it has it.
+func (r *report) runsOf(s *series, label string) []result {
+	for _, p := range s.points {
+		if p.label == label {
+			return r.results[p.cell.key()]
+		}
+	}
+	return nil
 }
 
 // readmeNames say what the subjects are.

@@ -197,7 +197,9 @@ const notShown = `## What this does not show
   beyond caches.
 - Networks, TLS, replication, disks that are slow: one broker on the loopback address, one replica.
 - A JVM that has run for hours: at 40 % of the records its compilers may still be at work.
+- The least memory that each could do with: the JVMs have a heap of 768 MiB and franz-go's loop collects its garbage seldom, for the sake of their time.
 - What the comparison leaves out of the peers: pins, quarantine with reasons, accounts that must balance, checks of hostile input. They do less.
+  What each was tuned to is in ` + "`bench/peers/README.md`" + `.
 - Latency of peers that were tuned for it. All are tuned for throughput, with the batches that this takes.
   Batches come in hundreds a second, so that p99.9 rests on few of them.
 - Real documents. They are generated, of one shape, and compress alike; yours may be larger, deeper or less alike.

@@ -74,6 +74,7 @@ func BenchmarkParseCode(b *testing.B) {
 	}{{"US", parseAlpha2}, {"USA", parseAlpha3}, {"840", parseNumeric}, {"310260", parseMCC}, {"+12025550123", parseE164}} {
 		b.Run(c.text, func(b *testing.B) {
 			in := []byte(c.text)
+			b.ReportAllocs()
 			for b.Loop() {
 				c.parse(in)
 			}
@@ -120,6 +121,7 @@ func BenchmarkCountry(b *testing.B) {
 		})
 	}
 	b.Run("noLocation", func(b *testing.B) {
+		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			noLocation(uniform[i&(len(uniform)-1)])
 		}
