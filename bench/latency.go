@@ -32,17 +32,26 @@ func (d delay) String() string {
 const (
 	// latencyLoad is the share of its own throughput that a subject gets.
 	latencyLoad = 0.5
-	// A run appends for latencyTime, of which the first part is for the subject to start and to warm up.
-	latencyTime = 15 * time.Second
-	warmupShare = 0.4
+	// A run appends for latencyTime and, before that, for as long as its subject takes to start, to warm up and to catch
+	// up with what it missed meanwhile: a JVM compiles for ten seconds of processor time.
+	latencyTime = 9 * time.Second
+	warmup      = 6 * time.Second
+	warmupJVM   = 20 * time.Second
 	// latencyRounds bounds the rounds of latencies, which take as long for a quick subject as for a slow one.
 	latencyRounds = 2
 	// arrivalLimit is how long the last records may take.
 	arrivalLimit = time.Minute
 )
 
+func warmupOf(s *subject) time.Duration {
+	if s.name == "java" || s.name == "streams" {
+		return warmupJVM
+	}
+	return warmup
+}
+
 // latencySubjects are those that end after a count of records that are not there yet when they start.
-var latencySubjects = []string{"wire floor", "floor", "demarc", "kafkago", "franzgo"}
+var latencySubjects = []string{"wire floor", "floor", "demarc", "kafkago", "franzgo", "librdkafka", "java", "streams"}
 
 // latencyCells are the cells whose latency is measured, those whose throughput has to be known for it.
 func (b *bench) latencyCells() (list []cell) {
@@ -99,7 +108,8 @@ func (b *bench) latencyRate(c *cell) float64 {
 const flagRefused = 2
 
 func (b *bench) measureLatency(ctx context.Context, c *cell, number int, rate float64) (delay, error) {
-	ctx, cancel := context.WithTimeout(ctx, latencyTime+2*arrivalLimit)
+	all := warmupOf(c.subject) + latencyTime
+	ctx, cancel := context.WithTimeout(ctx, all+2*arrivalLimit)
 	defer cancel()
 	name := "latency-" + runName(c, number)
 	run, sinks, err := b.prepare(ctx, c, name)
@@ -117,7 +127,7 @@ func (b *bench) measureLatency(ctx context.Context, c *cell, number int, rate fl
 		return delay{}, err
 	}
 	defer transport.CloseIdleConnections()
-	p, err := newPace(b.broker, transport, leader, source, interval, int(latencyTime/interval))
+	p, err := newPace(b.broker, transport, leader, source, interval, int(all/interval))
 	if err != nil {
 		return delay{}, err
 	}
@@ -127,7 +137,7 @@ func (b *bench) measureLatency(ctx context.Context, c *cell, number int, rate fl
 		return delay{}, err
 	}
 	reader := &probe{
-		transport: transport, broker: b.broker, leader: leader, sinks: sinks, sent: &p.sent, first: int(warmupShare * float64(p.batches)),
+		transport: transport, broker: b.broker, leader: leader, sinks: sinks, sent: &p.sent, first: int(warmupOf(c.subject) / interval),
 	}
 	if err := runBeside(ctx, cmd, p, reader, run.records); err != nil {
 		return delay{}, err

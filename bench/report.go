@@ -151,9 +151,9 @@ func (r *report) latencyTable() string {
 			continue
 		}
 		if b.Len() == 0 {
-			fmt.Fprintf(&b, "## Latency at %.0f %% load\n\nMixed traffic at half of each subject's own throughput, for floors at half of demarc's. Milliseconds, median of %d runs of %v, of which the first\n"+
-				"%.0f %% warm up. Where the source itself was late by much, the machine had too little time for all of them.\n\n"+
-				"| subject | records/s | p50 | p99 | p99.9 | source late, most |\n|---|---:|---:|---:|---:|---:|\n", latencyLoad*100, len(runs), latencyTime, warmupShare*100)
+			fmt.Fprintf(&b, "## Latency at %.0f %% load\n\nMixed traffic at half of each subject's own throughput, for floors at half of demarc's. Milliseconds, median of %d runs of %v\n"+
+				"after a warm-up of %v, of %v for what is written in Java. Where the source itself was late by much, the machine had too little time for all of them.\n\n"+
+				"| subject | records/s | p50 | p99 | p99.9 | source late, most |\n|---|---:|---:|---:|---:|---:|\n", latencyLoad*100, len(runs), latencyTime, warmup, warmupJVM)
 		}
 		median := func(f func(delay) float64) float64 {
 			var values []float64

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the peer as the program OUT: ./build.sh OUT. Exit status 3: something that it needs is not installed.
+# Builds the peer as the program OUT and prints its libraries: ./build.sh OUT. Exit status 3: something that it needs is not installed.
 set -eu
 case $1 in /*) out=$1 ;; *) out=$PWD/$1 ;; esac
 cd "$(dirname "$0")"
@@ -12,4 +12,5 @@ for header in librdkafka/rdkafka.h:librdkafka-dev simdjson.h:libsimdjson-dev max
     exit 3
   }
 done
-exec make -s -B CXX=g++ OUT="$out"
+make -s -B CXX=g++ OUT="$out"
+"$out" -version

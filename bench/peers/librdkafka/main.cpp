@@ -129,7 +129,7 @@ class Loop {
     for (rd_kafka_topic_t *t : sinks_) rd_kafka_topic_destroy(t);
   }
 
-  // Routes what the topic held at the start.
+  // Routes so many records as the steady state is of.
   void Run() {
     rd_kafka_topic_partition_list_t *subscription = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(subscription, topic_.c_str(), RD_KAFKA_PARTITION_UA);
@@ -229,7 +229,12 @@ class Loop {
 }  // namespace
 
 int main(int argc, char **argv) {
-  std::map<std::string, std::string> options = {{"-broker", ""}, {"-topic", ""}, {"-group", ""}, {"-sinks", ""}, {"-geo", ""}};
+  if (argc == 2 && strcmp(argv[1], "-version") == 0) {
+    printf("g++ %s, librdkafka %s, simdjson %d.%d.%d, libmaxminddb %s\n", __VERSION__, rd_kafka_version_str(), simdjson::SIMDJSON_VERSION_MAJOR,
+           simdjson::SIMDJSON_VERSION_MINOR, simdjson::SIMDJSON_VERSION_REVISION, MMDB_lib_version());
+    return 0;
+  }
+  std::map<std::string, std::string> options = {{"-broker", ""}, {"-topic", ""}, {"-group", ""}, {"-sinks", ""}, {"-geo", ""}, {"-records", "0"}};
   for (int i = 1; i + 1 < argc; i += 2) {
     if (options.count(argv[i]) == 0) Fail(std::string("unknown option ") + argv[i]);
     options[argv[i]] = argv[i + 1];
@@ -258,7 +263,8 @@ int main(int argc, char **argv) {
       {"batch.size", "1000000"},
       {"queue.buffering.max.messages", std::to_string(2 * kChunk * kBatches)},
   });
-  Steady steady(Available(producer, options["-topic"]));
+  const int64_t records = std::stoll(options["-records"]);  // 0: those that are there now
+  Steady steady(records > 0 ? records : Available(producer, options["-topic"]));
   if (steady.left() > 0) Loop(consumer, producer, options["-topic"], options["-sinks"], &decide, &steady).Run();
   rd_kafka_consumer_close(consumer);
   rd_kafka_destroy(consumer);

@@ -51,7 +51,7 @@ final class Main {
                 KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(
                         with(PRODUCER, Map.of(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, a.broker())),
                         new ByteArraySerializer(), new ByteArraySerializer())) {
-            long todo = Source.available(consumer, a.topic());
+            long todo = a.todo(consumer);
             steady = new Steady(todo);
             if (todo > 0) {
                 consumer.subscribe(List.of(a.topic()));
