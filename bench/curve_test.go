@@ -30,13 +30,28 @@ func sampled(records, burst int64, cost float64) curve {
 
 func TestSteadyStateIsWithoutStartAndEnd(t *testing.T) {
 	for _, burst := range []int64{1, 100, 10_000} {
-		cost, rate, err := sampled(500_000, burst, 4).steady(500_000)
+		cost, rate, err := sampled(500_000, burst, 4).steady(500_000, steadyFrom)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if math.Abs(cost/4-1) > 0.02 || math.Abs(rate/250_000-1) > 0.02 {
 			t.Errorf("in bursts of %d: %.3f us/record, %.0f records/s, want 4 and 250,000", burst, cost, rate)
 		}
+	}
+}
+
+func TestSteadyStateBeginsLaterInJava(t *testing.T) {
+	var c curve
+	for i := range 101 { // twice as dear until half of the records
+		used := time.Duration(2*min(i, 50)+max(0, i-50)) * time.Millisecond
+		c = append(c, sample{at: used, used: used, records: int64(1000 * i)})
+	}
+	cost, _, err := c.steady(100_000, steadyFromJVM)
+	if err != nil || math.Abs(cost-1) > 1e-6 {
+		t.Errorf("%v us/record, %v, want 1", cost, err)
+	}
+	if cost, _, _ = c.steady(100_000, steadyFrom); cost < 1.05 {
+		t.Errorf("%v us/record from %v on", cost, steadyFrom)
 	}
 }
 
@@ -47,7 +62,7 @@ func TestSteadyStateNeedsSamples(t *testing.T) {
 		"ends early":    {{at: 1, used: 1, records: 0}, {at: 2, used: 2, records: 85}},
 		"no time spent": {{at: 1, used: 1, records: 0}, {at: 2, used: 1, records: 100}},
 	} {
-		if cost, _, err := c.steady(100); err == nil {
+		if cost, _, err := c.steady(100, steadyFrom); err == nil {
 			t.Errorf("%s: %v", name, cost)
 		}
 	}
@@ -55,7 +70,7 @@ func TestSteadyStateNeedsSamples(t *testing.T) {
 
 func TestTwoSamplesAreEnough(t *testing.T) {
 	c := curve{{at: 0, used: 0, records: 0}, {at: time.Second, used: 2 * time.Second, records: 1_000_000}}
-	cost, rate, err := c.steady(1_000_000)
+	cost, rate, err := c.steady(1_000_000, steadyFrom)
 	if err != nil || math.Abs(cost-2) > 1e-9 || math.Abs(rate-1e6) > 1e-3 {
 		t.Errorf("%v us/record, %v records/s, %v", cost, rate, err)
 	}

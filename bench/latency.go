@@ -44,7 +44,7 @@ const (
 )
 
 func warmupOf(s *subject) time.Duration {
-	if s.name == "java" || s.name == "streams" {
+	if s.jvm {
 		return warmupJVM
 	}
 	return warmup

@@ -90,7 +90,7 @@ func (b *bench) measure(ctx context.Context, c *cell, number int) (result, error
 	}
 	// A quick subject may have ended before the next sample was due.
 	samples = append(samples, sample{at: res.wall, used: res.used, records: arrived})
-	if res.cost, res.rate, err = samples.steady(want); err != nil {
+	if res.cost, res.rate, err = samples.steady(want, c.subject.steadyFrom()); err != nil {
 		return result{}, err
 	}
 	return res, b.broker.remove(ctx, sinks)

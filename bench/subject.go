@@ -22,6 +22,7 @@ type subject struct {
 	// command makes the process that routes up to the end that the topic has now, or so many records as the run says.
 	command func(binary string, r *run) (*exec.Cmd, error)
 	routes  bool // it takes routings; the others decide what threeHomes(jsonAndIP) does, or nothing
+	jvm     bool // it is slow until it is compiled, while it runs
 }
 
 // run is one run of a subject.
@@ -45,7 +46,7 @@ var subjects = []*subject{
 	{name: "floor", build: goBuild("./bench/floor"), command: floor()},
 	{name: "demarc", build: goBuild("./cmd/demarc"), command: demarc, routes: true},
 	{name: "demarc with a ledger", build: goBuild("./cmd/demarc"), command: witnessed, routes: true},
-	peer("kafkago"), withArgs("kafkago-defaults", peer("kafkago"), "-defaults"), peer("franzgo"), peer("librdkafka"), peer("java"), peer("streams"),
+	peer("kafkago"), withArgs("kafkago-defaults", peer("kafkago"), "-defaults"), peer("franzgo"), peer("librdkafka"), inJava(peer("java")), inJava(peer("streams")),
 }
 
 func findSubject(name string) *subject {
@@ -134,6 +135,19 @@ func peer(name string) *subject {
 		},
 		command: func(binary string, r *run) (*exec.Cmd, error) { return exec.Command(binary, peerArgs(r)...), nil },
 	}
+}
+
+func inJava(s *subject) *subject {
+	s.jvm = true
+	return s
+}
+
+// steadyFrom is the share of the records after which a subject is in its steady state.
+func (s *subject) steadyFrom() float64 {
+	if s.jvm {
+		return steadyFromJVM
+	}
+	return steadyFrom
 }
 
 // withArgs is another subject of the same program.
