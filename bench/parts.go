@@ -43,7 +43,7 @@ var suites = []suite{
 // timing is one line of a benchmark's output.
 type timing struct {
 	name  string  // suite and benchmark
-	ns    float64 // per record where the benchmark counts records, else per operation
+	ns    float64 // processor time per record where the benchmark tells that, else wall time per operation
 	speed float64 // MB/s; 0: not said
 	alloc float64 // allocations per operation
 }
@@ -52,7 +52,7 @@ type timing struct {
 // something else had the processor.
 const (
 	partTimes = "3"
-	partTime  = "100ms"
+	partTime  = "200ms"
 )
 
 func (b *bench) partBinary(s *suite) string {
@@ -99,7 +99,7 @@ var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+(.
 func timings(suite, text string) (list []timing) {
 	for _, m := range benchmarkLine.FindAllStringSubmatch(text, -1) {
 		t := timing{name: suite + ": " + m[1]}
-		fields := strings.Fields(m[2])
+		fields, perRecord := strings.Fields(m[2]), false
 		for i := 0; i+1 < len(fields); i += 2 {
 			v, err := strconv.ParseFloat(fields[i], 64)
 			if err != nil {
@@ -107,11 +107,11 @@ func timings(suite, text string) (list []timing) {
 			}
 			switch fields[i+1] {
 			case "ns/op":
-				if t.ns == 0 {
+				if !perRecord {
 					t.ns = v
 				}
-			case "ns/record":
-				t.ns = v
+			case "cpu-ns/record":
+				t.ns, perRecord = v, true
 			case "MB/s":
 				t.speed = v
 			case "allocs/op":
@@ -132,8 +132,8 @@ func (r *report) partsTable() string {
 			continue
 		}
 		if len(seen) == 0 {
-			b.WriteString("## Parts, without a network\n\nBenchmarks beside the code, three times in each round: wall time of one goroutine, for each record of a batch of 800 (process)\n" +
-				"or each call (decide). `go test -bench . ./classifier ./router ./internal/wire` has more of them.\n\n" +
+			b.WriteString("## Parts, without a network\n\nBenchmarks beside the code, three times in each round: processor time for each record of a batch of 800 (process), wall time\n" +
+				"of each call (decide). `go test -bench . ./classifier ./router ./internal/wire` has more of them.\n\n" +
 				"| benchmark | ns, median | least | most | MB/s | allocations/operation |\n|---|---:|---:|---:|---:|---:|\n")
 		}
 		seen[p.name] = true

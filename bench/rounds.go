@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // run measures every cell of the series, and the suites, in every round, and adds to the results.
@@ -18,7 +19,8 @@ func (b *bench) run(ctx context.Context, all []series, parts []suite) error {
 			return err
 		}
 	}
-	for range b.rounds {
+	begun := time.Now()
+	for i := range b.rounds {
 		b.round++
 		for _, c := range rotated(list, b.round) {
 			err := b.try(ctx, c.key(), func(attempt int) error {
@@ -37,6 +39,10 @@ func (b *bench) run(ctx context.Context, all []series, parts []suite) error {
 			if err := b.try(ctx, parts[i].name, func(int) error { return b.measurePart(ctx, &parts[i]) }); err != nil {
 				return err
 			}
+		}
+		if each := time.Since(begun) / time.Duration(i+1); i+1 < b.rounds {
+			fmt.Fprintf(b.out, "%d of %d rounds in %v; about %v for the others\n", i+1, b.rounds,
+				time.Since(begun).Round(time.Second), (each * time.Duration(b.rounds-i-1)).Round(time.Second))
 		}
 	}
 	return nil
