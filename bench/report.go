@@ -202,7 +202,8 @@ const notShown = `## What this does not show
 - What the comparison leaves out of the peers: pins, quarantine with reasons, accounts that must balance, checks of hostile input. They do less.
   What each was tuned to is in ` + "`bench/peers/README.md`" + `.
 - Latency of peers that were tuned for it. All are tuned for throughput, with the batches that this takes.
-  Batches come in hundreds a second, so that p99.9 rests on few of them.
+  Batches come in hundreds a second, so that p99.9 rests on few of them. Seconds of it are a backlog from the start, of a JVM that
+  had too little of the machine to compile and to catch up within its warm-up.
 - Real documents. They are generated, of one shape, and compress alike; yours may be larger, deeper or less alike.
 - The embedded broker (-broker embedded): it shows the same costs, within noise, and is left to the regression guard, which then needs Go alone.
   Throughput there is of no use: it runs in the measuring process.
