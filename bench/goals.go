@@ -27,7 +27,6 @@ func goals() []goal {
 	}
 	return []goal{
 		atMost("whole path of a zstd batch without network, with digest: mixed", 2.4, "us/record", processCost(processSuite, "mixed/digest")),
-		atMost("the same, built without cgo", 4.0, "us/record", processCost(goSuite, "mixed/digest")),
 		atMost("the same, pure", 1.2, "us/record", processCost(processSuite, "pure/digest")),
 		atMost("demarc on the broker / the path without network: mixed", 1.25, "", ratio(cost(theDemarc, mixed), processCost(processSuite, "mixed"))),
 		atMost("the same, pure", 1.4, "", ratio(cost(theDemarc, pure), processCost(processSuite, "pure"))),

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -21,20 +20,17 @@ const partsGroup = "parts"
 type suite struct {
 	name     string
 	pkg      string
-	env      []string // beside what the caller has
 	patterns []string // of go test -bench
 }
 
 const (
-	processSuite = "process"                // the path of a batch, as the program is built here
-	goSuite      = "process, CGO_ENABLED=0" // the same in Go alone
+	processSuite = "process" // the path of a batch
 	decideSuite  = "decide"
 )
 
 var suites = []suite{
-	{processSuite, "router", nil, []string{"^BenchmarkProcess$/^zstd$/^(mixed|pure)$"}},
-	{goSuite, "router", []string{"CGO_ENABLED=0"}, []string{"^BenchmarkProcess$/^zstd$/^(mixed|pure)$"}},
-	{decideSuite, "classifier", nil, []string{
+	{processSuite, "router", []string{"^BenchmarkProcess$/^zstd$/^(mixed|pure)$"}},
+	{decideSuite, "classifier", []string{
 		"^BenchmarkTraffic$/^scan$", "^BenchmarkScan$/^event$", "^BenchmarkExtract$/^json$/^10KB$/^last$",
 		"^BenchmarkDecide$/^header$/^jurisdictions=8$", "^BenchmarkCountry$/^(ipv4_hot|ipv4_cold|ipv6_cold)$",
 	}},
@@ -64,7 +60,6 @@ func (b *bench) buildParts(ctx context.Context) error {
 	for i := range suites {
 		s := &suites[i]
 		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", b.partBinary(s), "./"+s.pkg)
-		cmd.Env = append(os.Environ(), s.env...)
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("build benchmarks of %s: %w\n%s", s.pkg, err, text)
 		}

@@ -54,7 +54,7 @@ func invented() *report {
 	}
 	for i, name := range []string{
 		processSuite + ": Process/zstd/mixed", processSuite + ": Process/zstd/mixed/digest", processSuite + ": Process/zstd/pure", processSuite + ": Process/zstd/pure/digest",
-		goSuite + ": Process/zstd/mixed/digest", decideSuite + ": Traffic/scan", decideSuite + ": Country/ipv4_hot", decideSuite + ": Extract/json/10KB/last",
+		decideSuite + ": Traffic/scan", decideSuite + ": Country/ipv4_hot", decideSuite + ": Extract/json/10KB/last",
 	} {
 		for n := range 3 {
 			r.parts = append(r.parts, timing{name: name, ns: float64(3000 - 400*i + 10*n), speed: float64(1000 * i), alloc: float64(i % 2)})

@@ -55,6 +55,7 @@ func benchBatch(tb testing.TB, c Codec) Batch {
 }
 
 func BenchmarkIterate(b *testing.B) {
+	b.ReportAllocs()
 	batch := benchBatch(b, None)
 	for b.Loop() {
 		var r Record
@@ -69,6 +70,7 @@ func BenchmarkIterate(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
+	b.ReportAllocs()
 	batch := benchBatch(b, None)
 	var into record.Record
 	for b.Loop() {
@@ -110,6 +112,7 @@ func BenchmarkDigest(b *testing.B) {
 	for _, c := range codecs {
 		b.Run(c.String(), func(b *testing.B) {
 			section := benchBatch(b, c).Section()
+			b.ReportAllocs()
 			b.SetBytes(int64(len(section)))
 			for b.Loop() {
 				sha256.Sum256(section)
@@ -120,6 +123,7 @@ func BenchmarkDigest(b *testing.B) {
 }
 
 func BenchmarkPassThrough(b *testing.B) {
+	b.ReportAllocs()
 	batch := benchBatch(b, Zstd)
 	var dst []byte
 	for b.Loop() {
@@ -133,6 +137,7 @@ func BenchmarkCompress(b *testing.B) {
 	section := benchBatch(b, None).Section()
 	for _, c := range codecs[1:] {
 		b.Run(c.String(), func(b *testing.B) {
+			b.ReportAllocs()
 			comp := NewCompressor()
 			var dst []byte
 			for b.Loop() {
@@ -150,6 +155,7 @@ func BenchmarkCompress(b *testing.B) {
 func BenchmarkDecompress(b *testing.B) {
 	for _, c := range codecs[1:] {
 		b.Run(c.String(), func(b *testing.B) {
+			b.ReportAllocs()
 			batch := benchBatch(b, c)
 			d := NewDecompressor(testLimit)
 			defer d.Close()
