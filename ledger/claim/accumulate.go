@@ -22,8 +22,10 @@ type Accumulator struct {
 	topics     map[topicKey]*topic
 	partitions map[partitionKey]*partition
 	others     map[string]bool // topics that the claim is not about
-	policies   map[string]*policy
-	lastSpan   *int64 // the greatest time of any span, in milliseconds since the epoch
+
+	incarnations map[topicKey]bool // topics, without their ids, of which spans tell
+	policies     map[string]*policy
+	lastSpan     *int64 // the greatest time of any span, in milliseconds since the epoch
 
 	pins      map[pinKey]int // the latest state, in facts
 	facts     []pinFact
@@ -50,7 +52,7 @@ func New(spec *Spec, recount *Recount) *Accumulator {
 	a := &Accumulator{
 		spec: spec, recount: recount, doubts: newDoubts(spec.Verb, recount), listed: map[uint64][]difference{}, receipts: map[string]int64{},
 		topics: map[topicKey]*topic{}, partitions: map[partitionKey]*partition{}, others: map[string]bool{},
-		policies: map[string]*policy{}, pins: map[pinKey]int{}, factIndex: map[pinFact]int{},
+		incarnations: map[topicKey]bool{}, policies: map[string]*policy{}, pins: map[pinKey]int{}, factIndex: map[pinFact]int{},
 		places: map[place]*coverage{}, shelves: map[shelf]*filed{},
 	}
 	if recount != nil {

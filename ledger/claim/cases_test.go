@@ -260,6 +260,65 @@ var claimCases = []struct {
 	}, nil},
 	{"period_begins_late", "no span tells how far a partition reached when the period began", testClaim + "population: {from: 2026-06-30T00:00:00Z, to: 2026-07-01T02:00:00Z}\n", fourHours, []string{"begins_late"}},
 	{"period_ends_early", "no span tells how far a partition reached when the period ended", testClaim + "population: {from: 2026-07-01T01:00:00Z, to: 2026-08-01T00:00:00Z}\n", fourHours, []string{"ends_early"}},
+	{"period_over_before", "a period that ended before the first span knows of nothing, also where entries tell of what lay there", testClaim + "population: {to: 2026-06-01T00:00:00Z}\n", simple, []string{"nothing"}},
+	{"last_span_partial", "a last span that leaves out a partition hides how far that one has come", testClaim, func() *book {
+		b := simple()
+		b.span(day+2*hour, 100)
+		b.entries[len(b.entries)-1].Span.Count = 2
+		return b
+	}, []string{"ends_early"}},
+	{"span_ahead_of_its_time", "a look that is dated after the period, while later ones from inside it saw more", testClaim + "population: {to: 2026-07-01T02:00:00Z}\n", func() *book {
+		b := newBook()
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+1000*hour, 60)
+		b.route(0, 60, count{"US decided eu-fra", 5})
+		b.span(day+hour, 65)
+		return b
+	}, []string{"told_late"}},
+	{"spans_crossed_at_the_end", "two processes look when the period ends, and the ledger has the later look first", testClaim + "population: {to: 2026-07-01T02:00:00Z}\n", func() *book {
+		b := newBook()
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+2*hour, 60)
+		b.span(day+2*hour-1, 65)
+		b.route(0, 60, count{"US decided us-oci", 5})
+		return b
+	}, nil},
+	{"partitions_ahead_of_their_time", "a partition that a look from inside the period told of, after one that is dated behind it", testClaim + "population: {to: 2026-07-01T02:00:00Z}\n", func() *book {
+		b := newBook()
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+1000*hour, 60)
+		b.route(1, 0, count{"US decided eu-fra", 5})
+		b.span(day+hour, 60, 5)
+		b.span(day+2*hour, 60, 5)
+		return b
+	}, []string{"left_out"}},
+	{"made_again", "all that lies in a topic that was deleted and made again came in the ledger's time", testClaim, func() *book {
+		b := newBook()
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+hour, 60)
+		for _, e := range b.entries {
+			switch {
+			case e.Span != nil:
+				e.Span.TopicID = "11111111-0000-0000-0000-000000000000"
+			case e.Range != nil:
+				e.Range.Source.TopicID = "11111111-0000-0000-0000-000000000000"
+			}
+		}
+		b.span(day+2*hour, 40)
+		b.entries[len(b.entries)-1].Span.TopicID = "22222222-0000-0000-0000-000000000000"
+		return b
+	}, []string{"left_out"}},
+	{"before_the_first_span", "what lay there before and no entry tells of is no part of the whole, and is counted", testClaim, func() *book {
+		b := newBook()
+		b.span(day, 40)
+		b.route(0, 30, count{"US decided us-oci", 60})
+		b.span(day+hour, 90)
+		return b
+	}, nil},
 	{"offsets", "a period given by offsets grows to whole entries", testClaim + "population: {offsets: {events: {0: [15, 25], 1: [0, 0]}}}\n", fourHours, nil},
 	{"offsets_left_out", "a partition that the offsets do not name", testClaim + "population: {offsets: {events: {0: [15, 25]}}}\n", fourHours, []string{"left_out"}},
 	{"offsets_of_nothing", "offsets of a partition that is not there", testClaim + "population: {offsets: {events: {0: [15, 25], 1: [0, 0], 7: [0, 5]}}}\n", fourHours, []string{"left_out"}},

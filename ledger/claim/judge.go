@@ -15,8 +15,9 @@ import (
 // judge turns what was added up into a claim.
 type judge struct {
 	*Accumulator
-	claim *Claim
-	all   *tally // of the population
+	claim  *Claim
+	all    *tally // of the population
+	before uint64 // source offsets that were there at the first span, below it, and are in no entry
 }
 
 // Claim judges what was added. l is the ledger that the entries came from, verified without a fault. The error says

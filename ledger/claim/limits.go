@@ -91,6 +91,9 @@ func (j *judge) periodLimits() []string {
 	default:
 		list = append(list, "What was in the source topics and gone from them before the first span.")
 	}
+	if j.before > 0 {
+		list = append(list, fmt.Sprintf("What lay in the source topics already when the first span looked: %s in no entry.", are(j.before, "offset")))
+	}
 	if len(j.others) > 0 {
 		list = append(list, "Other topics of the ledger: "+strings.Join(slices.Sorted(maps.Keys(j.others)), ", ")+".")
 	}

@@ -16,6 +16,7 @@ type topic struct {
 	firstCount int32 // partitions at the first span
 	count      int32 // the most partitions that there were in the period
 	ended      bool  // a span at or after the period's end was seen
+	latest     int64 // the greatest time of a span
 }
 
 // bound is how far a partition reached at some time.
@@ -37,17 +38,29 @@ type partition struct {
 	fresh   bool  // it was made after the topic's first span
 	settled bool  // the lower bound does not change any more
 	closed  bool  // a span at or after the period's end told of it
+	first   int64 // first offset, by the first span that told of it
+	latest  int64 // the greatest time of a span that told of it
 	lower   bound // everything from here on has to be covered
 	upper   bound // up to here; until closed that of the latest span
 	started bool  // some entry covers some of it
 	next    int64 // the first offset after the last entry's
 	overlap loss
+	late    loss   // offsets of the period whose entries came after a span that closed it too early
 	a, b    *tally // b is nil once settled
 }
 
 // tellSpan takes over what a span says of one partition.
 func (p *partition) tellSpan(at, stable int64, isNew bool, period *Population) {
 	if p.closed {
+		if at < *period.To {
+			p.reopen(stable)
+		}
+		return
+	}
+	if !p.told && !isNew && period.From == nil && period.To != nil && at > *period.To {
+		p.a, p.lower, p.upper = newTally(p.next), bound{at, 0}, bound{at, 0} // nothing is known of the period
+		p.told, p.closed = true, true
+		p.settle()
 		return
 	}
 	here := bound{at, stable}
@@ -70,6 +83,22 @@ func (p *partition) tellSpan(at, stable int64, isNew bool, period *Population) {
 	p.upper = bound{at, max(stable, p.upper.offset)}
 	p.told = true
 	p.closed = period.To != nil && at >= *period.To
+}
+
+// reopen takes in a span of before the period's end that the log tells after one that closed the period: so far the
+// partition had reached by then, whatever the later look says. Entries in between were taken for later ones.
+func (p *partition) reopen(stable int64) {
+	if stable <= p.upper.offset {
+		return
+	}
+	p.upper.offset = stable
+	for _, t := range p.tallies() {
+		from := max(t.mark, t.to)
+		if passed := min(p.next, stable) - from; passed > 0 && p.started {
+			p.late.add(passed, from, 0, "")
+			t.to = p.next
+		}
+	}
 }
 
 func (p *partition) settle() { p.settled, p.b = true, nil }
@@ -138,15 +167,27 @@ func (a *Accumulator) addSpan(s *ledger.Span) {
 	}
 	if !t.told {
 		t.told, t.firstCount = true, s.Count
-	}
-	if !t.ended {
-		t.count = max(t.count, s.Count)
+		if name := (topicKey{cluster: s.Cluster, topic: s.Topic}); s.TopicID != "" {
+			if a.incarnations[name] {
+				t.firstCount = 0 // it was made again since: all that is in it came in the ledger's time
+			}
+			a.incarnations[name] = true
+		}
 	}
 	to := a.spec.Population.To
+	if !t.ended || s.At < *to {
+		t.count = max(t.count, s.Count)
+	}
 	t.ended = t.ended || to != nil && s.At >= *to
+	t.latest = max(t.latest, s.At)
 	for i, stable := range s.Stable {
 		if n := s.Base + int32(i); n < t.count {
-			a.partition(partitionKey{key, n}).tellSpan(s.At, stable, n >= t.firstCount, &a.spec.Population)
+			p := a.partition(partitionKey{key, n})
+			if !p.told {
+				p.first = s.First[i]
+			}
+			p.latest = max(p.latest, s.At)
+			p.tellSpan(s.At, stable, n >= t.firstCount, &a.spec.Population)
 		}
 	}
 }

@@ -84,9 +84,12 @@ func (j *judge) missing(key topicKey, count int32, known []int32) {
 // reached judges whether the spans of a topic reach as far as the times that the claim asks for.
 func (j *judge) reached(key topicKey, known []int32) {
 	period := j.spec.Population
-	late, open := 0, 0
+	late, open, untold := 0, 0, 0
 	for _, n := range known {
 		p := j.partition(partitionKey{key, n})
+		if period.To == nil && period.Offsets == nil && p.told && p.latest < j.topics[key].latest {
+			untold++
+		}
 		if period.From != nil && p.told && !p.begun && !p.fresh {
 			late++
 		}
@@ -102,12 +105,23 @@ func (j *judge) reached(key topicKey, known []int32) {
 		j.find("complete", "ends_early", nil, "topic %s: no span at or after %s tells of %s: what came until then is not known",
 			key.topic, timeText(*period.To), plural(open, "partition"))
 	}
+	if untold > 0 {
+		j.find("complete", "ends_early", nil, "topic %s: its last span, at %s, does not tell of %s: what came until then is not known",
+			key.topic, timeText(j.topics[key].latest), plural(untold, "partition"))
+	}
 }
 
 // covered judges one partition.
 func (j *judge) covered(key partitionKey, p *partition) {
 	c, t := &j.claim.Complete, p.a
 	needFrom, needTo := p.lower.offset, p.upper.offset
+	if j.spec.Population.From == nil && j.spec.Population.Offsets == nil && p.told && !p.fresh {
+		end := needFrom
+		if p.started {
+			end = min(end, t.mark)
+		}
+		j.before += uint64(max(end-p.first, 0))
+	}
 	if j.spec.Population.Offsets != nil {
 		within, written := j.spec.Population.Offsets[key.topic][key.partition]
 		if !written {
@@ -127,6 +141,11 @@ func (j *judge) covered(key partitionKey, p *partition) {
 	}
 	if t.gap.n > 0 {
 		j.find("complete", "gap", &t.gap.entry, "%s: an operator passed over %s, the first is %d: %s", name(key), plural(t.gap.n, "offset"), t.gap.from, t.gap.why)
+	}
+	if p.late.n > 0 {
+		c.Holes += uint64(p.late.n)
+		j.find("complete", "told_late", nil, "%s: it had reached offset %d before %s, says a span that the ledger tells after one that ended the period: %s, from %d on, were not judged",
+			name(key), p.upper.offset, timeText(*j.spec.Population.To), plural(p.late.n, "offset"), p.late.from)
 	}
 	if p.overlap.n > 0 {
 		j.find("complete", "overlap", &p.overlap.entry, "%s: %s are in two ranges, the first is %d", name(key), plural(p.overlap.n, "offset"), p.overlap.from)
