@@ -228,7 +228,7 @@ func (s *story) pins(sink string, held bool) {
 	}
 	if sink == "us-quarantine" {
 		p.Place = ledger.Place{Directory: "/var/lib/q"}
-		p.Checks = []ledger.Check{{Expected: []string{"to be writable"}, Held: held, Pin: "directory", Seen: "writable"}}
+		p.Checks = []ledger.Check{{Expected: []string{"/var/lib/q"}, Held: held, Pin: "directory", Seen: "/var/lib/q"}}
 	} else {
 		p.Place = ledger.Place{Cluster: "cluster-of-" + sink, Topic: "events." + sink}
 		p.Checks = []ledger.Check{{Expected: []string{"cluster-of-" + sink}, Held: held, Pin: "cluster_id", Seen: "cluster-of-" + sink}}

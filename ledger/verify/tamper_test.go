@@ -35,6 +35,21 @@ func TestAnHonestLogVerifies(t *testing.T) {
 	}
 }
 
+// What a service writes of its pins: addresses inside a prefix, and lists that are cut.
+func TestPinsThatHeldVerify(t *testing.T) {
+	k, s, dir := newKey(t, origin, "k"), honest(), t.TempDir()
+	s.entries[3].Pins.Checks = []ledger.Check{
+		{Expected: []string{"10.0.0.0/8", "2001:db8::/32"}, Held: true, Pin: "address", Seen: "10.1.2.3"},
+		{Expected: []string{"10.0.0.0/8", "2001:db8::/32"}, Held: true, Pin: "address", Seen: "2001:db8::7"},
+		{Expected: []string{"192.0.2.1/32", "and 3000 more in the policy"}, Held: true, Pin: "address", Seen: "9.9.9.9"},
+		{Expected: []string{"cluster-of-us-oci"}, Held: true, Pin: "cluster_id", Seen: "cluster-of-us-oci"},
+	}
+	write(t, dir, k, encode(t, s.entries))
+	if r := walk(t, dir, k, verify.Options{}); r.FaultCount != 0 {
+		t.Error(r.Faults)
+	}
+}
+
 // Each of these logs is signed with the right key: the operator is the adversary.
 func TestASignedLieIsCaught(t *testing.T) {
 	for _, c := range []struct {
@@ -108,6 +123,18 @@ func TestASignedLieIsCaught(t *testing.T) {
 			p := s.entries[3].Pins
 			p.Held, p.Checks[0].Held = false, false
 		}, `entry 6 (range events/0 [0,104)): receipts[1].sink: the pins of "us-oci" never held before, see entry 3`},
+		{"a pin that held and saw another key", func(s *story) {
+			s.entries[3].Pins.Checks[0] = ledger.Check{Expected: []string{"a", "b"}, Held: true, Pin: "tls_spki_sha256", Seen: "c"}
+		}, `entry 3 (pins us-oci): checks[0].held: is true, and "c" was seen where one of ["a" "b"] is expected`},
+		{"a pin that held at another address", func(s *story) {
+			s.entries[3].Pins.Checks[0] = ledger.Check{Expected: []string{"10.0.0.0/8", "2001:db8::/32"}, Held: true, Pin: "address", Seen: "11.0.0.1"}
+		}, `entry 3 (pins us-oci): checks[0].held: is true, and "11.0.0.1" was seen`},
+		{"a pin of another cluster than the place's", func(s *story) {
+			s.entries[3].Pins.Checks[0] = ledger.Check{Expected: []string{"another"}, Held: true, Pin: "cluster_id", Seen: "another"}
+		}, `entry 3 (pins us-oci): checks[0].seen: is "another", but the place is in cluster "cluster-of-us-oci"`},
+		{"a topic that is proved by a directory", func(s *story) {
+			s.entries[3].Pins.Checks[0] = ledger.Check{Expected: []string{"/a"}, Held: true, Pin: "directory", Seen: "/a"}
+		}, `entry 3 (pins us-oci): checks[0].pin: is directory, which says nothing of the place`},
 		{"a receipt of another cluster", func(s *story) { s.entries[someRange].Range.Receipts[1].Kafka.Cluster = "elsewhere" },
 			`entry 300 (range events/0 [10192,10296)): receipts[1].kafka: is of topic events.us-oci of cluster "elsewhere", but "us-oci" is`},
 		{"a receipt of another topic", func(s *story) { s.entries[someRange].Range.Receipts[1].Kafka.Topic = "events.eu-fra" },
