@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,9 @@ import (
 // returns its folder and verifier key.
 func testLedger(t *testing.T) (dir, vkey string) {
 	t.Helper()
-	text := []byte(mustRead(t, goodPolicy))
+	const kafka = "kafka: {brokers: ['k:9092'], topic: %s}, pins: {cluster_id: %s, addresses: [10.0.0.0/8]}"
+	text := []byte(strings.NewReplacer("file: {dir: us-main}", fmt.Sprintf(kafka, "events.us", "c-us"), "file: {dir: de-main}", fmt.Sprintf(kafka, "events.de", "c-de"),
+		"file: {dir: us-hold}", fmt.Sprintf(kafka, "hold", "c-us")).Replace(mustRead(t, goodPolicy)))
 	entries, err := ledger.PolicyEntries(7, text)
 	if err != nil {
 		t.Fatal(err)
@@ -32,8 +35,11 @@ func testLedger(t *testing.T) (dir, vkey string) {
 	}
 	for _, sink := range []string{"de-main", "us-hold", "us-main"} {
 		entries = append(entries, ledger.Entry{Kind: ledger.KindPins, Pins: &ledger.Pins{
-			Checks: []ledger.Check{{Expected: []string{sinks[sink].Cluster}, Held: true, Pin: "cluster_id", Seen: sinks[sink].Cluster}},
-			Held:   true, Location: ledger.Location{Country: strings.ToUpper(sink[:2]), Region: "r", Operator: "o"},
+			Checks: []ledger.Check{
+				{Expected: []string{"10.0.0.0/8"}, Held: true, Pin: "address", Seen: "10.0.0.1"},
+				{Expected: []string{sinks[sink].Cluster}, Held: true, Pin: "cluster_id", Seen: sinks[sink].Cluster},
+			},
+			Held: true, Location: ledger.Location{Country: strings.ToUpper(sink[:2]), Region: map[bool]string{true: "us-east-1", false: "eu-central-1"}[sink[:2] == "us"], Operator: "aws"},
 			Place: sinks[sink], Policy: policy, Sink: sink,
 		}})
 	}

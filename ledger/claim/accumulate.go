@@ -44,6 +44,7 @@ type pinFact struct {
 	location       ledger.Location
 	place          ledger.Place
 	held, unpinned bool
+	contradicts    string // in what this is another sink than the policy describes
 }
 
 // New makes an Accumulator for a claim. recount may be nil; if not, the caller has proved that its tree is a prefix of
@@ -83,7 +84,7 @@ func (a *Accumulator) Add(index uint64, e *ledger.Entry) {
 }
 
 func (a *Accumulator) addPins(e *ledger.Pins) {
-	f := pinFact{e.Sink, e.Location, e.Place, e.Held, e.Unpinned}
+	f := pinFact{e.Sink, e.Location, e.Place, e.Held, e.Unpinned, a.contradiction(e)}
 	i, known := a.factIndex[f]
 	if !known {
 		i = len(a.facts)

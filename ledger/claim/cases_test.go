@@ -99,12 +99,56 @@ var claimCases = []struct {
 	}, []string{"other_place"}},
 	{"unpinned", "an unpinned sink is shown, and the claim holds", testClaim, func() *book {
 		b := newBook()
-		b.pins("us-oci", true).Unpinned = true
+		b.tellPolicy(4, strings.Replace(testPolicy, "pins: {cluster_id: c-us, addresses: [10.0.0.0/8]}", "unpinned: true", 1))
+		p := b.pins("us-oci", true)
+		p.Unpinned, p.Checks = true, nil
 		b.span(day, 0)
 		b.route(0, 0, count{"US decided us-oci", 60})
 		b.span(day+hour, 60)
 		return b
 	}, nil},
+	{"not_described_country", "an entry that puts a sink into another country than its policy does", testClaim, func() *book {
+		b := newBook()
+		b.tellPolicy(4, strings.Replace(testPolicy, "{country: US, region: us-ashburn-1", "{country: RU, region: us-ashburn-1", 1))
+		b.pins("us-oci", true)
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+hour, 60)
+		return b
+	}, []string{"not_described"}},
+	{"not_described_unpinned", "an entry that calls a sink pinned which its policy pins to nothing", testClaim, func() *book {
+		b := newBook()
+		b.tellPolicy(4, strings.Replace(testPolicy, "pins: {cluster_id: c-us, addresses: [10.0.0.0/8]}", "unpinned: true", 1))
+		b.pins("us-oci", true)
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+hour, 60)
+		return b
+	}, []string{"not_described"}},
+	{"not_described_pins", "pins that held and are not those of the policy, or not all", testClaim, func() *book {
+		b := simple()
+		b.pins("us-oci", true).Checks[0].Seen = "11.0.0.1"
+		b.route(0, 100, count{"US decided us-oci", 1})
+		p := b.pins("us-oci", true)
+		p.Checks = p.Checks[1:]
+		b.route(0, 101, count{"US decided us-oci", 2})
+		b.pins("us-oci", true).Place.Topic = "events.eu"
+		b.route(0, 103, count{"US decided us-oci", 3}).Receipts[0].Kafka.Topic = "events.eu"
+		b.stored["us-oci"] -= 3
+		b.pins("us-oci", true)
+		b.route(0, 106, count{"US decided us-oci", 4})
+		b.span(day+2*hour, 110, 50)
+		return b
+	}, []string{"not_described", "not_described", "not_described"}},
+	{"not_described_sink", "a sink that the policy does not have", testClaim, func() *book {
+		b := newBook()
+		b.tellPolicy(4, strings.Replace(testPolicy, "  us-oci:", "  us-oci2:", 1))
+		b.pins("us-oci", true)
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60})
+		b.span(day+hour, 60)
+		return b
+	}, []string{"not_described"}},
 	{"left_out", "a partition that no entry tells of", testClaim, func() *book {
 		b := newBook()
 		b.span(day, 0, 0, 0)

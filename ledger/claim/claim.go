@@ -208,7 +208,7 @@ type JudgedCopy struct {
 type Sink struct {
 	Name     string `json:"name"`
 	Named    bool   `json:"named"` // by the claim
-	Pins     string `json:"pins"`  // held, not held, unpinned, unknown
+	Pins     string `json:"pins"`  // held, not held, unpinned, unknown, held elsewhere, not of the policy
 	Country  string `json:"country"`
 	Region   string `json:"region"`
 	Operator string `json:"operator"`

@@ -250,7 +250,7 @@ func (j *judge) named(sink string) bool { return slices.Contains(j.spec.Sinks, s
 
 // proved reports whether the sink's pins had last held, or the policy asks for none, and the receipts lie there.
 func (j *judge) proved(key outcome) bool {
-	return key.fact >= 0 && j.facts[key.fact].held && !key.elsewhere
+	return key.fact >= 0 && j.facts[key.fact].held && !key.elsewhere && j.facts[key.fact].contradicts == ""
 }
 
 // listExclusions numbers what the policies' overlap routes as another member, and what the claim's author writes.

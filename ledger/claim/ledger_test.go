@@ -32,6 +32,9 @@ routes: {US: us-oci, EEA: eu-fra, ROW: eu-fra}
 quarantine: {default: us-quarantine}
 sinks:
   us-oci: {location: {country: US, region: us-ashburn-1, operator: oracle}, accepts: [US], kafka: {brokers: [a:9092], topic: events.us}, pins: {cluster_id: c-us, addresses: [10.0.0.0/8]}}
+  us-two: {location: {country: US, region: us-phoenix-1, operator: oracle}, accepts: [US], kafka: {brokers: [b:9092], topic: events.us}, pins: {cluster_id: c-us2, addresses: [10.0.0.0/8]}}
+  eu-fra: {location: {country: DE, region: eu-central-1, operator: aws}, accepts: [EEA, ROW], kafka: {brokers: [c:9092], topic: events.eu}, pins: {cluster_id: c-eu, addresses: [10.0.0.0/8]}}
+  us-quarantine: {location: {country: US, region: us-ashburn-1, operator: oracle}, file: {dir: /var/lib/q}}
 `
 
 // day is 2026-07-01T00:00:00Z, hour an hour, in milliseconds.
@@ -73,11 +76,15 @@ func (b *book) tellPolicy(version int64, text string) {
 }
 
 func (b *book) pins(sink string, held bool) *ledger.Pins {
-	check := ledger.Check{Expected: []string{"expected"}, Held: held, Pin: "cluster_id", Seen: "expected"}
-	if testSinks[sink].place.Directory != "" {
-		check.Pin = "directory"
+	at := testSinks[sink].place
+	checks := []ledger.Check{
+		{Expected: []string{"10.0.0.0/8"}, Held: true, Pin: "address", Seen: "10.1.2.3"},
+		{Expected: []string{at.Cluster}, Held: held, Pin: "cluster_id", Seen: at.Cluster},
 	}
-	p := &ledger.Pins{At: day, Checks: []ledger.Check{check}, Held: held, Location: testSinks[sink].location, Place: testSinks[sink].place, Policy: b.policy, Sink: sink}
+	if at.Directory != "" {
+		checks = []ledger.Check{{Expected: []string{at.Directory}, Held: held, Pin: "directory", Seen: at.Directory}}
+	}
+	p := &ledger.Pins{At: day, Checks: checks, Held: held, Location: testSinks[sink].location, Place: testSinks[sink].place, Policy: b.policy, Sink: sink}
 	b.add(&ledger.Entry{Kind: ledger.KindPins, Pins: p})
 	return p
 }

@@ -21,6 +21,7 @@ type policy struct {
 	fault      string // why its meaning is not known; "" once the text is whole and read
 	definition string // of the claim's jurisdiction, in one line; "" if the policy does not define it
 	overlaps   []overlap
+	sinks      map[string]described
 	looksUp    bool // the jurisdiction consults an IP address
 	maxAge     bool // the geo database has an age limit
 }
@@ -66,6 +67,10 @@ func (p *policy) read(jurisdiction string) string {
 	}
 	for _, m := range child(root, "overlap").Members {
 		p.overlaps = append(p.overlaps, overlap{sortedSet(m.Key.Text), m.Value.Text})
+	}
+	p.sinks = map[string]described{}
+	for _, m := range child(root, "sinks").Members {
+		p.sinks[m.Key.Text] = describe(m.Value)
 	}
 	p.maxAge = child(child(root, "geo"), "max_age").Kind == yaml.Text
 	jurisdictions := child(root, "jurisdictions")

@@ -215,8 +215,9 @@ func (j *judge) first(match func(outcome) bool) *uint64 {
 
 // misplaced is one way in which a sink holds records of the subject that a claim cannot rest on.
 type misplaced struct {
-	sink, kind string
-	replay     bool
+	sink, kind  string
+	replay      bool
+	contradicts string // of not_described
 }
 
 // exclusive judges where the subject's records lie, the quarantined ones among them.
@@ -235,7 +236,10 @@ func (j *judge) exclusive() {
 		}
 		kind := j.misplaced(key)
 		if kind != "" {
-			m := misplaced{key.sink, kind, key.replay}
+			m := misplaced{sink: key.sink, kind: kind, replay: key.replay}
+			if kind == "not_described" {
+				m.contradicts = j.facts[key.fact].contradicts
+			}
 			found[m] = found[m].with(s)
 		}
 		if key.replay {
@@ -264,14 +268,19 @@ func (j *judge) exclusive() {
 			strings.Compare(a.Country, b.Country), strings.Compare(a.Region, b.Region), strings.Compare(a.Operator, b.Operator), cmp.Compare(a.Records, b.Records))
 	})
 	for _, m := range slices.SortedFunc(maps.Keys(found), func(a, b misplaced) int {
-		return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.sink, b.sink), cmp.Compare(btoi(a.replay), btoi(b.replay)))
+		return cmp.Or(strings.Compare(a.kind, b.kind), strings.Compare(a.sink, b.sink), cmp.Compare(btoi(a.replay), btoi(b.replay)),
+			strings.Compare(a.contradicts, b.contradicts))
 	}) {
 		s := found[m]
 		what := plural(s.records, "record") + " of " + j.spec.Jurisdiction
 		if m.replay {
 			what += ", stored once more,"
 		}
-		j.find("exclusive", m.kind, &s.first, "sink %s: %s %s", m.sink, what, misplacedWords[m.kind])
+		why := ""
+		if m.contradicts != "" {
+			why = ": " + m.contradicts
+		}
+		j.find("exclusive", m.kind, &s.first, "sink %s: %s %s%s", m.sink, what, misplacedWords[m.kind], why)
 	}
 }
 
@@ -280,6 +289,7 @@ var misplacedWords = map[string]string{
 	"pins_unknown":  "were stored there before the ledger says that its pins held",
 	"pins_not_held": "were stored there while its pins did not hold",
 	"other_place":   "have receipts from another place than the one whose pins were checked",
+	"not_described": "were stored there while the ledger told of another sink than its policy",
 }
 
 // misplaced says what is wrong with where records lie, "" if nothing is.
@@ -293,6 +303,8 @@ func (j *judge) misplaced(key outcome) string {
 		return "pins_not_held"
 	case key.elsewhere:
 		return "other_place"
+	case j.facts[key.fact].contradicts != "":
+		return "not_described"
 	}
 	return ""
 }
@@ -320,6 +332,8 @@ func (j *judge) sink(sink string, index int, elsewhere bool, records uint64) Sin
 		s.Pins = "not held"
 	case elsewhere:
 		s.Pins = "held elsewhere"
+	case f.contradicts != "":
+		s.Pins = "not of the policy"
 	case f.unpinned:
 		s.Pins = "unpinned"
 	default:

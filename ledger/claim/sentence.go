@@ -64,8 +64,8 @@ func (c *Claim) destinations() string {
 		var countries []string
 		unpinned := ""
 		for _, s := range c.Sinks {
-			if s.Name != sink || s.Country == "" {
-				continue
+			if s.Name != sink || s.Pins != "held" && s.Pins != "unpinned" {
+				continue // what it says of the place is not proved
 			}
 			if !slices.Contains(countries, s.Country) {
 				countries = append(countries, s.Country)
