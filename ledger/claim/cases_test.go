@@ -447,6 +447,9 @@ func checkSums(t *testing.T, c *Claim) {
 	if says := strings.HasPrefix(c.Sentence, "100 %") || total.Percent == "100.0000"; says != (total.Inside == total.Whole && total.Whole > 0) {
 		t.Errorf("%q of %+v", c.Sentence, total)
 	}
+	if alone := strings.HasPrefix(c.Sentence, "100 %") && !strings.Contains(c.Sentence, "; "); alone && !c.Holds {
+		t.Errorf("%q of a claim that does not hold: %+v", c.Sentence, c.Findings)
+	}
 	if c.Holds && !(c.Complete.Holds && c.Classified.Holds && c.Exclusive.Holds) || !slices.IsSortedFunc(c.Findings, func(a, b Finding) int {
 		return slices.Index(predicates, a.Predicate) - slices.Index(predicates, b.Predicate)
 	}) {

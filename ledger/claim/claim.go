@@ -158,6 +158,7 @@ type Finding struct {
 	Entry     *uint64 `json:"entry,omitempty"`
 	Receipt   *int    `json:"receipt,omitempty"` // of a recount's finding: index in the entry
 	Message   string  `json:"message"`           // Entry is the index of the first entry that shows it
+	Counted   bool    `json:"-"`                 // what it is about is in the numbers of the sentence
 }
 
 // Outcome is how many of the subject's records, or of those that could be, had one outcome.

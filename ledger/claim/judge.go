@@ -42,7 +42,7 @@ func (a *Accumulator) Claim(l Ledger) (*Claim, error) {
 	j.copies()
 	c := j.claim
 	if c.Total.Whole == 0 {
-		j.find("subject", "nothing", nil, "no record of the population was decided %s or may be: there is nothing to claim", a.spec.Jurisdiction)
+		j.findCounted("subject", "nothing", nil, "no record of the population was decided %s or may be: there is nothing to claim", a.spec.Jurisdiction)
 	}
 	slices.SortStableFunc(c.Findings, func(a, b Finding) int {
 		return cmp.Compare(slices.Index(predicates, a.Predicate), slices.Index(predicates, b.Predicate))

@@ -11,7 +11,13 @@ import (
 )
 
 func (j *judge) find(predicate, kind string, entry *uint64, format string, args ...any) {
-	j.claim.Findings = append(j.claim.Findings, Finding{predicate, kind, entry, nil, fmt.Sprintf(format, args...)})
+	j.claim.Findings = append(j.claim.Findings, Finding{Predicate: predicate, Kind: kind, Entry: entry, Message: fmt.Sprintf(format, args...)})
+}
+
+// findCounted is find for what the numbers of the sentence hold.
+func (j *judge) findCounted(predicate, kind string, entry *uint64, format string, args ...any) {
+	j.find(predicate, kind, entry, format, args...)
+	j.claim.Findings[len(j.claim.Findings)-1].Counted = true
 }
 
 // complete judges whether entries cover every source offset of the period, and adds up all partitions.
@@ -137,14 +143,14 @@ func (j *judge) covered(key partitionKey, p *partition) {
 	c.Holes += uint64(t.hole.n)
 	c.Gaps += uint64(t.gap.n)
 	if t.hole.n > 0 {
-		j.find("complete", "hole", &t.hole.entry, "%s: %s are in no entry, the first is %d", name(key), plural(t.hole.n, "offset"), t.hole.from)
+		j.findCounted("complete", "hole", &t.hole.entry, "%s: %s are in no entry, the first is %d", name(key), plural(t.hole.n, "offset"), t.hole.from)
 	}
 	if t.gap.n > 0 {
-		j.find("complete", "gap", &t.gap.entry, "%s: an operator passed over %s, the first is %d: %s", name(key), plural(t.gap.n, "offset"), t.gap.from, t.gap.why)
+		j.findCounted("complete", "gap", &t.gap.entry, "%s: an operator passed over %s, the first is %d: %s", name(key), plural(t.gap.n, "offset"), t.gap.from, t.gap.why)
 	}
 	if p.late.n > 0 {
 		c.Holes += uint64(p.late.n)
-		j.find("complete", "told_late", nil, "%s: it had reached offset %d before %s, says a span that the ledger tells after one that ended the period: %s, from %d on, were not judged",
+		j.findCounted("complete", "told_late", nil, "%s: it had reached offset %d before %s, says a span that the ledger tells after one that ended the period: %s, from %d on, were not judged",
 			name(key), p.upper.offset, timeText(*j.spec.Population.To), plural(p.late.n, "offset"), p.late.from)
 	}
 	if p.overlap.n > 0 {
@@ -156,15 +162,15 @@ func (j *judge) covered(key partitionKey, p *partition) {
 	switch unread := needTo - max(t.to, needFrom); {
 	case !p.started:
 		c.Unread += uint64(unread)
-		j.find("complete", "left_out", nil, "%s: no entry tells of it, it has %s from %d to %d", name(key), plural(unread, "offset"), needFrom, needTo)
+		j.findCounted("complete", "left_out", nil, "%s: no entry tells of it, it has %s from %d to %d", name(key), plural(unread, "offset"), needFrom, needTo)
 		return
 	case unread > 0:
 		c.Unread += uint64(unread)
-		j.find("complete", "unread_tail", nil, "%s: no entry tells of the last %s, from %d on", name(key), plural(unread, "offset"), max(t.to, needFrom))
+		j.findCounted("complete", "unread_tail", nil, "%s: no entry tells of the last %s, from %d on", name(key), plural(unread, "offset"), max(t.to, needFrom))
 	}
 	if head := min(t.mark, needTo) - needFrom; head > 0 && t.to > t.mark {
 		c.Holes += uint64(head)
-		j.find("complete", "unread_head", nil, "%s: no entry tells of the first %s, from %d on", name(key), plural(head, "offset"), needFrom)
+		j.findCounted("complete", "unread_head", nil, "%s: no entry tells of the first %s, from %d on", name(key), plural(head, "offset"), needFrom)
 	}
 }
 
@@ -186,11 +192,11 @@ func (j *judge) bound(key partitionKey, p *partition, needFrom, needTo int64) {
 func (j *judge) classified() {
 	subject := j.spec.Jurisdiction
 	for _, r := range j.claim.Classified.Candidates {
-		j.find("classified", "quarantined", j.first(func(key outcome) bool { return j.part(key) == Candidates && key.reason == r.Reason }),
+		j.findCounted("classified", "quarantined", j.first(func(key outcome) bool { return j.part(key) == Candidates && key.reason == r.Reason }),
 			"%s with %s as a candidate: %s", plural(r.Records, "record"), subject, quarantinedFor(r))
 	}
 	for _, r := range j.claim.Classified.Anyone {
-		j.find("classified", "unknown", j.first(func(key outcome) bool { return j.part(key) == Anyone && key.reason == r.Reason }),
+		j.findCounted("classified", "unknown", j.first(func(key outcome) bool { return j.part(key) == Anyone && key.reason == r.Reason }),
 			"%s without any candidate: %s, and could be anyone's", plural(r.Records, "record"), quarantinedFor(r))
 	}
 }
@@ -280,7 +286,11 @@ func (j *judge) exclusive() {
 		if m.contradicts != "" {
 			why = ": " + m.contradicts
 		}
-		j.find("exclusive", m.kind, &s.first, "sink %s: %s %s%s", m.sink, what, misplacedWords[m.kind], why)
+		find := j.findCounted
+		if m.replay {
+			find = j.find
+		}
+		find("exclusive", m.kind, &s.first, "sink %s: %s %s%s", m.sink, what, misplacedWords[m.kind], why)
 	}
 }
 
@@ -358,7 +368,7 @@ func (j *judge) stored() {
 		}
 		if n := c.missing(e) - cleared; n > 0 {
 			x.Unreceipted += uint64(n)
-			j.find("exclusive", kindUnreceipted, nil, "%s: %s of %s between the first and the last receipt have none: %s",
+			j.findCounted("exclusive", kindUnreceipted, nil, "%s: %s of %s between the first and the last receipt have none: %s",
 				at, share.Thousands(uint64(n)), plural(e.hi-e.lo, "offset"), j.untilRecount())
 		}
 		if c.twice > 0 {
@@ -375,7 +385,7 @@ func (j *judge) stored() {
 			continue
 		}
 		x.UnreceiptedFile += uint64(l.n)
-		j.find("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", at.sink, plural(l.n, "byte"), j.untilRecount())
+		j.findCounted("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", at.sink, plural(l.n, "byte"), j.untilRecount())
 	}
 }
 

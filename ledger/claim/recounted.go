@@ -191,13 +191,13 @@ func (j *judge) differences() {
 		switch {
 		case d.Kind == kindUnreceipted: // told for each place, with all numbers
 		case d.Entry == nil || d.Kind == kindLedger || j.all.checked.listed[*d.Entry] || j.named(d.Sink):
-			j.claim.Findings = append(j.claim.Findings, Finding{against[d.Kind], d.Kind, d.Entry, d.Receipt, "recount: " + d.message()})
+			j.claim.Findings = append(j.claim.Findings, Finding{against[d.Kind], d.Kind, d.Entry, d.Receipt, "recount: " + d.message(), false})
 		default:
 			u.Elsewhere++
 		}
 	}
 	if u.Unlisted > 0 {
-		j.find("exclusive", "unlisted", nil, "recount: it counts %s more than it lists: whose records they concern is not known", plural(u.Unlisted, "difference"))
+		j.findCounted("exclusive", "unlisted", nil, "recount: it counts %s more than it lists: whose records they concern is not known", plural(u.Unlisted, "difference"))
 	}
 }
 
@@ -228,7 +228,7 @@ func (j *judge) gone() {
 		j.claim.Recount.Gone += g.n
 		entry, receipt := g.entry, g.receipt
 		j.claim.Findings = append(j.claim.Findings, Finding{"exclusive", "gone", &entry, &receipt, fmt.Sprintf(
-			"recount: sink %s: %s of the population lie below the log start: their records are gone, and prove nothing", sink, plural(g.n, "receipt"))})
+			"recount: sink %s: %s of the population lie below the log start: their records are gone, and prove nothing", sink, plural(g.n, "receipt")), true})
 	}
 }
 
@@ -251,7 +251,7 @@ func (j *judge) withoutReceipt() {
 				break
 			}
 		}
-		j.find("exclusive", kindUnreceipted, nil, "recount: %s: %s without a receipt: the policy sends %s there and %s elsewhere, %s cannot be decided; %s are copies of records of the source%s",
+		j.findCounted("exclusive", kindUnreceipted, nil, "recount: %s: %s without a receipt: the policy sends %s there and %s elsewhere, %s cannot be decided; %s are copies of records of the source%s",
 			p, plural(n.Records, "record"), share.Thousands(uint64(n.Belonging)), share.Thousands(uint64(n.Elsewhere)), share.Thousands(uint64(n.Undecided)),
 			share.Thousands(uint64(n.Duplicates)), first)
 	}
@@ -311,11 +311,15 @@ func (j *judge) confirmed() {
 	n, stored := j.claim.Total.Doubted, j.claim.Claimed.Verb == Stored
 	switch note := j.claim.Exclusive.Note; {
 	case stored && note != "":
-		j.find("exclusive", "not_recounted", nil, "recount: it does not say of all records that they are stored: %s", note)
+		find := j.find
+		if n > 0 {
+			find = j.findCounted
+		}
+		find("exclusive", "not_recounted", nil, "recount: it does not say of all records that they are stored: %s", note)
 	case stored && j.recount == nil:
 		j.find("exclusive", "not_recounted", nil, "what is stored only a recount tells, and none was given")
 	case n > 0 && len(j.claim.Findings) == 0:
-		j.find("exclusive", "not_recounted", nil, "recount: it does not confirm where %s are", plural(n, "record"))
+		j.findCounted("exclusive", "not_recounted", nil, "recount: it does not confirm where %s are", plural(n, "record"))
 	}
 }
 

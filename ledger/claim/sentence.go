@@ -9,11 +9,11 @@ import (
 )
 
 // sentence says the claim as far as it holds: the share that went where it should, and everything that did not.
-// The numbers in it add up to the whole.
+// The numbers in it add up to the whole. It can be quoted alone: what they do not show is named behind them.
 func (c *Claim) sentence() string {
 	t, subject := c.Total, c.Claimed.Jurisdiction
 	if t.Whole == 0 {
-		return fmt.Sprintf("No record of the population was decided %s or may be.", subject)
+		return strings.Join(append([]string{fmt.Sprintf("No record of the population was decided %s or may be", subject)}, c.rest()...), "; ") + "."
 	}
 	what := "records that were decided " + subject
 	if t.Candidates+t.Anyone+t.Uncovered > 0 {
@@ -22,7 +22,7 @@ func (c *Claim) sentence() string {
 	if t.Uncovered > 0 {
 		what = strings.Replace(what, "records", "records and unknown offsets", 1)
 	}
-	if t.Uncovered == 0 && !c.Complete.Holds {
+	if t.Uncovered == 0 && c.untold() {
 		what = strings.Replace(what, "records", "known records", 1)
 	}
 	percent := t.Percent
@@ -97,7 +97,7 @@ func (c *Claim) rest() []string {
 	if n := c.Total.Uncovered; n > 0 {
 		list = append(list, fmt.Sprintf("%s told of by no entry", are(n, "source offset")))
 	}
-	if c.Total.Uncovered == 0 && !c.Complete.Holds {
+	if c.untold() {
 		list = append(list, "beside these there may be records that the ledger does not tell of")
 	}
 	if r := c.Recount; r != nil && r.Unreceipted > 0 {
@@ -119,6 +119,26 @@ func (c *Claim) rest() []string {
 			}
 		}
 		list = append(list, fmt.Sprintf("%s excluded (%s)", are(n, "record"), strings.Join(numbers, ", ")))
+	}
+	if also := c.uncounted(); len(also) > 0 {
+		list = append(list, "beside that, the claim does not hold: "+strings.Join(also, ", "))
+	}
+	return list
+}
+
+// untold reports whether there may be records of which it is not even known how many they are.
+func (c *Claim) untold() bool {
+	return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Predicate == "complete" && !f.Counted })
+}
+
+// uncounted names the findings that neither a number of the sentence holds nor the words that go with untold, each once.
+func (c *Claim) uncounted() []string {
+	var list []string
+	for _, f := range c.Findings {
+		name := f.Predicate + " (" + f.Kind + ")"
+		if !f.Counted && (f.Predicate != "complete" || f.Kind == kindSource) && !slices.Contains(list, name) {
+			list = append(list, name)
+		}
 	}
 	return list
 }
