@@ -384,7 +384,7 @@ func (j *judge) stored() {
 			j.claim.Recount.ClearedFileBytes += uint64(l.n)
 			continue
 		}
-		x.UnreceiptedFile += uint64(l.n)
+		x.UnreceiptedFile = min(x.UnreceiptedFile, maxLoss) + uint64(l.n)
 		j.findCounted("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", at.sink, plural(l.n, "byte"), j.untilRecount())
 	}
 }

@@ -123,6 +123,9 @@ func (c *Claim) rest() []string {
 	if also := c.uncounted(); len(also) > 0 {
 		list = append(list, "beside that, the claim does not hold: "+strings.Join(also, ", "))
 	}
+	if len(list) == 0 && len(c.Findings) > 0 && c.Total.Whole > 0 {
+		list = append(list, "but the claim does not hold")
+	}
 	return list
 }
 

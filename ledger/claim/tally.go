@@ -46,8 +46,11 @@ func (l *loss) add(n, from int64, entry uint64, why string) {
 	if l.n == 0 {
 		l.from, l.entry, l.why = from, entry, why
 	}
-	l.n += n
+	l.n = min(l.n, maxLoss-n) + n
 }
+
+// maxLoss is where a loss stops: receipts in a file may come in any order, and be told of as lacking again and again.
+const maxLoss = 1 << 62
 
 // reach notes the first entry of a period that is given by offsets: the tally begins there.
 func (t *tally) reach(from int64, within *Offsets) {
@@ -168,7 +171,7 @@ func (t *tally) merge(o *tally) {
 		if have.n == 0 || l.entry < have.entry {
 			have.entry = l.entry
 		}
-		have.n += l.n
+		have.n = min(have.n, maxLoss-l.n) + l.n
 		t.fileHoles[at] = have
 	}
 	for hash, version := range o.policies {

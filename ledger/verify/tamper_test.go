@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -163,6 +164,26 @@ func TestASignedLieIsCaught(t *testing.T) {
 		}, "entry 301 (range events/1 [10192,10296)): via.offset: record 5 of partition 1 of the entries topic is in the log already"},
 		{"a time after all time", func(s *story) { s.entries[2].Pins.At = 253402300800000 },
 			"entry 2 (pins eu-fra): at: is 253402300800000, which is no time"},
+		{"spans that reach too far to be added up", func(s *story) {
+			far := make([]int64, 1025)
+			for i := range far {
+				far[i] = 1<<53 - 1
+			}
+			s.span("hour", far...)
+			s.entries[len(s.entries)-1].Span.Topic = "far"
+		}, "all entries: source partitions reach over more than 9223372036854775807 offsets together"},
+		{"receipts that reach too far to be added up", func(s *story) {
+			for i := range int64(1025) {
+				elsewhere(s, i).Receipts[2].File.To = 1<<53 - 1
+			}
+		}, "all entries: receipts reach over more than 9223372036854775807 offsets and bytes together"},
+		{"more bytes than can be counted", func(s *story) {
+			for i := range int64(1025) {
+				r := elsewhere(s, i)
+				r.Counts = slices.Clone(r.Counts)
+				r.Counts[0].Bytes = 1<<53 - 1
+			}
+		}, "entry 1624 (replay events/0 [10192,10296)): bytes or replayed offsets"},
 		{"a geo database too old, and none", func(s *story) {
 			r := s.entries[someRange].Range
 			r.Geo, r.Counts[2].Reason = nil, "geo_expired"
@@ -175,6 +196,23 @@ func TestASignedLieIsCaught(t *testing.T) {
 			wantFault(t, walk(t, dir, k, verify.Options{}), c.want)
 		})
 	}
+}
+
+// elsewhere adds a replay of someRange whose receipts are of places that nothing else uses.
+func elsewhere(s *story, i int64) *ledger.Range {
+	r := *s.entries[someRange].Range
+	r.Receipts = slices.Clone(r.Receipts)
+	for n := range r.Receipts {
+		if k := r.Receipts[n].Kafka; k != nil {
+			other := *k
+			other.Base, other.Last = k.Base+(i+1)<<20, k.Last+(i+1)<<20
+			r.Receipts[n].Kafka = &other
+		} else {
+			r.Receipts[n].File = &ledger.FilePlace{Name: fmt.Sprintf("other/%d", i), From: 0, To: 1}
+		}
+	}
+	s.add(ledger.Entry{Kind: ledger.KindReplay, Range: &r})
+	return &r
 }
 
 // wantFault fails unless a fault begins with the text.

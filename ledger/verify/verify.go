@@ -73,6 +73,7 @@ type walk struct {
 	told   told
 	source source
 	stored stored
+	volume volume
 }
 
 func newWalk(log *tiles.Log, opts Options, visit Visit) *walk {
@@ -186,10 +187,12 @@ func (w *walk) entry(index uint64, e *ledger.Entry) {
 	switch e.Kind {
 	case ledger.KindRange:
 		w.told.cited(e.Range, say)
+		w.volume.add(e.Range, false, say)
 		w.source.covers(index, e.Range, e.Via != nil, say)
 		w.stored.receipts(index, e.Range, say)
 	case ledger.KindReplay:
 		w.told.cited(e.Range, say)
+		w.volume.add(e.Range, true, say)
 		w.source.replays(e.Range, say)
 		w.stored.receipts(index, e.Range, say)
 	case ledger.KindSpan:
@@ -208,6 +211,7 @@ func (w *walk) entry(index uint64, e *ledger.Entry) {
 func (w *walk) finish() {
 	w.result.Partitions, w.result.Topics = w.source.sorted()
 	w.result.Sinks, w.result.Stored = w.stored.sorted()
+	w.reaches()
 }
 
 // sayer reports that a field of the entry at hand contradicts what is known.
