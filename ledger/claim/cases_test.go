@@ -224,6 +224,13 @@ var claimCases = []struct {
 		b.span(day+2*hour, 110, 50)
 		return b
 	}, []string{"unreceipted"}},
+	{"unreceipted_file_begins", "bytes of a file before its first receipt; a file belongs to one ledger whole", testClaim, func() *book {
+		b := simple()
+		b.route(0, 100, count{"EEA malformed us-quarantine", 5})
+		b.route(0, 105, count{"EEA malformed us-quarantine", 5}).Receipts[0].File.Name = "events/0/2.batches"
+		b.span(day+2*hour, 110, 50)
+		return b
+	}, []string{"unreceipted"}},
 	{"receipted_twice", "offsets of a sink with two receipts", testClaim, func() *book {
 		b := simple()
 		b.stored["us-oci"] -= 2

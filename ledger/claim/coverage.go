@@ -94,11 +94,15 @@ type filed struct {
 	to   int64
 }
 
-// add returns how many bytes before the receipt's have none.
+// add returns how many bytes before the receipt's have none: since the one before it, or since the beginning of a file
+// that is new. A process that takes the directory over begins a new file, so that a file belongs to one ledger whole.
 func (f *filed) add(name string, from, to int64) int64 {
 	missing := int64(0)
-	if name == f.name {
+	switch {
+	case name == f.name:
 		missing = max(0, from-f.to)
+	case name > f.name: // not one of before, told of once more
+		missing = from
 	}
 	f.name, f.to = name, to
 	return missing
