@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -74,9 +73,9 @@ func (cmd claimCmd) Run(s *streams) error {
 		return err
 	}
 	at := v.result.Checkpoint
-	l := claim.Ledger{Origin: at.Origin, Size: at.Size, Root: rootText(at.Root), Key: strings.TrimSpace(cmd.Key)}
+	l := claim.Ledger{Origin: at.Origin, Size: at.Size, Root: at.Root.String(), Key: strings.TrimSpace(cmd.Key)}
 	if v.since != nil {
-		l.Since = &claim.Since{Size: v.since.Size, Root: rootText(v.since.Root)}
+		l.Since = &claim.Since{Size: v.since.Size, Root: v.since.Root.String()}
 	}
 	c, err := judge.Claim(l)
 	if err != nil {
@@ -150,7 +149,7 @@ func (cmd claimCmd) isPrefix(v *walked, recount *claim.Recount) error {
 		}
 	}
 	if err := tiles.CheckConsistency(proof, size, at.Size, root, at.Root); err != nil {
-		return cmd.refuse(fmt.Errorf("it is of a ledger of %d entries with the root %x, with which this one of %d does not begin: %w", size, root, at.Size, err))
+		return cmd.refuse(fmt.Errorf("it is of a ledger of %d entries with the root %s, with which this one of %d does not begin: %w", size, tiles.Hash(root), at.Size, err))
 	}
 	return nil
 }
@@ -197,9 +196,6 @@ func (cmd claimCmd) print(c *claim.Claim, signer note.Signer) ([]byte, error) {
 		return c.Text(), nil
 	}
 }
-
-// rootText is a root as checkpoints write it.
-func rootText(root tiles.Hash) string { return base64.StdEncoding.EncodeToString(root[:]) }
 
 // walked is a ledger that verified.
 type walked struct {

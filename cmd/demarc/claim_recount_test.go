@@ -178,12 +178,12 @@ func TestClaimRefusesRecounts(t *testing.T) {
 	other.run(t)
 	foreign := other.recount(t, "foreign.json", 0)
 	for name, path := range map[string]string{
-		"with which this one of":      foreign,
-		"want 32 bytes in lower-case": write(t, s.dir, "root.json", strings.Replace(text, `"root": "`, `"root": "00`, 1)),
-		"with the root 00":            write(t, s.dir, "other-root.json", text[:strings.Index(text, `"root": "`)+9]+"00"+text[strings.Index(text, `"root": "`)+11:]),
-		"unexpected EOF":              write(t, s.dir, "cut.json", text[:len(text)/2]),
-		"no such file":                filepath.Join(s.dir, "none.json"),
-		"its verdict":                 write(t, s.dir, "verdict.json", strings.Replace(text, `"verdict": "equal"`, `"verdict": "unknown"`, 1)),
+		"with which this one of":  foreign,
+		"want base64 of 32 bytes": write(t, s.dir, "root.json", strings.Replace(text, `"root": "`, `"root": "00`, 1)),
+		"with the root 00":        write(t, s.dir, "other-root.json", text[:strings.Index(text, `"root": "`)+9]+"00"+text[strings.Index(text, `"root": "`)+11:]),
+		"unexpected EOF":          write(t, s.dir, "cut.json", text[:len(text)/2]),
+		"no such file":            filepath.Join(s.dir, "none.json"),
+		"its verdict":             write(t, s.dir, "verdict.json", strings.Replace(text, `"verdict": "equal"`, `"verdict": "unknown"`, 1)),
 	} {
 		s.claim(t, file, "--recount", path).want(t, 2, "", name)
 	}

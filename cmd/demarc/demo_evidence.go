@@ -57,7 +57,7 @@ func (d *demo) claim(context.Context) error {
 	}
 	at := seen.result.Checkpoint
 	d.ledgerSize = at.Size
-	c, err := judge.Claim(claim.Ledger{Origin: at.Origin, Size: at.Size, Root: rootText(at.Root), Key: d.vkey})
+	c, err := judge.Claim(claim.Ledger{Origin: at.Origin, Size: at.Size, Root: at.Root.String(), Key: d.vkey})
 	if err != nil {
 		return err
 	}

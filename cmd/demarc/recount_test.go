@@ -57,6 +57,28 @@ func TestRecountFindsRecordsWithoutReceipt(t *testing.T) {
 	}
 }
 
+// A ledger tells of the policy that an auditor knows, and decides by another.
+func TestRecountNamesThePoliciesThatDecided(t *testing.T) {
+	known, other := recount.PolicyRef{Version: 1, SHA256: "aa"}, recount.PolicyRef{Version: 2, SHA256: "bb"}
+	for _, c := range []struct {
+		cited      []recount.PolicyRef
+		want, lack string
+	}{
+		{[]recount.PolicyRef{known}, "Every receipt is equal.\n", "another"},
+		{[]recount.PolicyRef{known, other}, "decided by another: version 2 sha256:bb", "was given"},
+		{[]recount.PolicyRef{other}, "is equal. But none was made under the policy that was given.", "another: version 1"},
+	} {
+		r := &recount.Result{Verdict: recount.Equal, Policy: known, Policies: c.cited, Receipts: recount.Receipts{Total: 1, Read: 1, Equal: 1}}
+		var b strings.Builder
+		if err := writeRecount(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), c.want) || strings.Contains(b.String(), c.lack) {
+			t.Errorf("%v: %s", c.cited, b.String())
+		}
+	}
+}
+
 func TestRecountExitCodes(t *testing.T) {
 	s, ledgerDir, vkey := newRecountSite(t, "us-cluster")
 	edited := write(t, s.dir, "edited.yaml", mustRead(t, s.policy)+"# edited\n")

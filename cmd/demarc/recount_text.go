@@ -18,7 +18,7 @@ const mostListed = 50
 func writeRecount(w io.Writer, r *recount.Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "ledger    %s, %s entries, root %s\n", r.Ledger.Origin, share.Thousands(r.Ledger.Size), r.Ledger.Root)
-	fmt.Fprintf(&b, "policy    version %d sha256:%s\n", r.Policy.Version, r.Policy.SHA256)
+	writePolicies(&b, r)
 	writeSample(&b, r.Sample)
 	writeReceipts(&b, r)
 	for _, s := range r.Sinks {
@@ -40,6 +40,25 @@ func writeRecount(w io.Writer, r *recount.Result) error {
 	fmt.Fprintf(&b, "\n%s\n", recountAnswer(r))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writePolicies names the policies that records were decided by. The ledger says which: it may be another than the one
+// given, as long as it tells of that one too.
+func writePolicies(b *strings.Builder, r *recount.Result) {
+	fmt.Fprintf(b, "policy    version %d sha256:%s\n", r.Policy.Version, r.Policy.SHA256)
+	for _, p := range r.Policies {
+		if p != r.Policy {
+			fmt.Fprintf(b, "          records were decided by another: version %d sha256:%s\n", p.Version, p.SHA256)
+		}
+	}
+	if unused(r) {
+		b.WriteString("          no record was decided by the one that was given\n")
+	}
+}
+
+// unused reports whether records were decided, and none by the policy that was given.
+func unused(r *recount.Result) bool {
+	return len(r.Policies) > 0 && !slices.Contains(r.Policies, r.Policy)
 }
 
 func writeSample(b *strings.Builder, s *recount.Sample) {
@@ -160,14 +179,17 @@ func recountAnswer(r *recount.Result) string {
 	if r.Receipts.Total == 0 {
 		return "The ledger has no receipts, so that nothing was compared; no record without one was found."
 	}
-	what := "Every receipt"
+	what, end := "Every receipt", ""
 	if r.Sample != nil {
 		what = "Every receipt of the sample"
 	}
-	if r.Receipts.Gone > 0 {
-		return what + " whose bytes are still there is equal. What is gone proves nothing."
+	if unused(r) {
+		end = " But none was made under the policy that was given."
 	}
-	return what + " is equal."
+	if r.Receipts.Gone > 0 {
+		return what + " whose bytes are still there is equal. What is gone proves nothing." + end
+	}
+	return what + " is equal." + end
 }
 
 func number(n int64) string { return share.Thousands(uint64(n)) }

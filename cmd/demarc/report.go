@@ -45,7 +45,7 @@ func (cmd reportCmd) Run(s *streams) error {
 			return err
 		}
 		at := v.result.Checkpoint
-		l = report.Ledger{Origin: at.Origin, Size: at.Size, Root: rootText(at.Root), Key: strings.TrimSpace(cmd.Key)}
+		l = report.Ledger{Origin: at.Origin, Size: at.Size, Root: at.Root.String(), Key: strings.TrimSpace(cmd.Key)}
 	} else {
 		var err error
 		if l, err = readUnverified(s, cmd.Ledger, add); err != nil {

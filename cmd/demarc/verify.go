@@ -204,7 +204,7 @@ func writeFaults(w io.Writer, r *verify.Result) error {
 // writeVerified prints what a good ledger holds and what it leaves open.
 func writeVerified(w io.Writer, location string, r *verify.Result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: good: %s, %s entries, root %s\n", location, r.Checkpoint.Origin, share.Thousands(r.Entries), rootText(r.Checkpoint.Root))
+	fmt.Fprintf(&b, "%s: good: %s, %s entries, root %s\n", location, r.Checkpoint.Origin, share.Thousands(r.Entries), r.Checkpoint.Root.String())
 	for _, c := range r.Cosignatures {
 		fmt.Fprintf(&b, "  cosigned by %s at %s\n", c.Witness, c.At.Format(time.RFC3339))
 	}

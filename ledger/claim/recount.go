@@ -3,7 +3,7 @@ package claim
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -189,10 +189,11 @@ func (r *Recount) Tree() (size uint64, root [sha256.Size]byte) { return r.Ledger
 
 // check holds the numbers of a recount against each other.
 func (r *Recount) check() error {
-	n, err := hex.Decode(r.root[:], []byte(r.Ledger.Root[:min(len(r.Ledger.Root), 2*len(r.root))]))
-	if err != nil || len(r.Ledger.Root) != 2*n || n != len(r.root) || hex.EncodeToString(r.root[:]) != r.Ledger.Root {
-		return fmt.Errorf("root of the ledger is %q: want %d bytes in lower-case hex", r.Ledger.Root, len(r.root))
+	root, err := base64.StdEncoding.Strict().DecodeString(r.Ledger.Root)
+	if err != nil || len(root) != len(r.root) {
+		return fmt.Errorf("root of the ledger is %q: want base64 of %d bytes, as in its checkpoint", r.Ledger.Root, len(r.root))
 	}
+	copy(r.root[:], root)
 	if r.Begun.IsZero() || r.Ended.Before(r.Begun) {
 		return fmt.Errorf("it ended at %v and began at %v", r.Ended, r.Begun)
 	}

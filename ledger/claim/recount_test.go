@@ -2,7 +2,7 @@ package claim
 
 import (
 	"bytes"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -21,7 +21,7 @@ func (b *book) recount(size int) *Recount {
 	begun := time.UnixMilli(day + 2*hour).UTC()
 	r := &Recount{
 		Format: 1, Verdict: "equal", Begun: begun, Ended: begun.Add(time.Minute),
-		Ledger: recountLedger{testOrigin, uint64(size), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+		Ledger: recountLedger{testOrigin, uint64(size), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="},
 		Policy: recountPolicy{b.policy.Version, b.policy.SHA256}, Policies: []recountPolicy{}, Sinks: []recountSink{}, Places: []recountPlace{},
 		Differences: map[string]int64{}, Listed: []difference{}, Unknown: []string{},
 	}
@@ -360,7 +360,7 @@ func TestAnotherLedgersRecount(t *testing.T) {
 	}{
 		{"another origin", func(r *Recount) { r.Ledger.Origin = "other.example" }, `of the ledger "other.example"`},
 		{"a longer ledger", func(r *Recount) { r.Ledger.Size++ }, "the ledger has 10 entries"},
-		{"another root", func(r *Recount) { r.Ledger.Root = strings.Repeat("ab", 32) }, "another ledger of this size"},
+		{"another root", func(r *Recount) { r.Ledger.Root = strings.Repeat("ab", 21) + "Y=" }, "another ledger of this size"},
 		{"a receipt less", func(r *Recount) {
 			n := recountReceipts{Total: -1, Read: -1, Equal: -1}
 			r.Receipts.add(n)
@@ -429,9 +429,10 @@ func TestDamagedRecounts(t *testing.T) {
 		{`"verdict": "different"`, `"verdict": "equal"`, "its verdict"},
 		{`"verdict": "different",`, ``, "its fields"},
 		{`"begun": "2026-07-01T02:00:00Z"`, `"begun": "2026-07-02T02:00:00Z"`, "it ended"},
-		{`"root": "e3`, `"root": "E3`, "lower-case hex"},
-		{`"root": "e3`, `"root": "`, "lower-case hex"},
-		{`"root": "e3`, `"root": "e3e3`, "lower-case hex"},
+		{`FU="`, `FV="`, "want base64"},
+		{`FU="`, `FU"`, "want base64"},
+		{`"root": "47DE`, `"root": "`, "want base64"},
+		{`"root": "47DE`, `"root": "47DE47DE`, "want base64"},
 		{"\"rewritten\": 1,\n    \"missing\": 0", "\"rewritten\": 0,\n    \"missing\": 1", "numbers"},
 		{`"equal": 2`, `"equal": 3`, "numbers"},
 		{`"agreed": 110`, `"agreed": 111`, "numbers"},
@@ -469,7 +470,7 @@ func TestEveryDifferenceCounts(t *testing.T) {
 			b := simple()
 			r := b.recount(len(b.entries))
 			r.comparedWith(2, 150)
-			if _, err := hex.Decode(r.root[:], []byte(r.Ledger.Root)); err != nil {
+			if _, err := base64.StdEncoding.Decode(r.root[:], []byte(r.Ledger.Root)); err != nil {
 				t.Fatal(err)
 			}
 			r.Differences[kind], r.Listed = 1, []difference{{Kind: kind, Entry: entry, Cause: "test"}}

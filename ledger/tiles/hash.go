@@ -2,6 +2,7 @@ package tiles
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"math/bits"
 )
 
@@ -10,6 +11,9 @@ const HashSize = sha256.Size
 
 // Hash is a hash of the Merkle tree: SHA-256.
 type Hash [HashSize]byte
+
+// String is the hash as checkpoints write it.
+func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
 
 // LeafHash is the hash of an entry, RFC 6962 section 2.1.
 func LeafHash(entry []byte) Hash {

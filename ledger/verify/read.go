@@ -164,7 +164,7 @@ func (h *hashCheck) since(more []tiles.Hash) {
 		then.Append(leaf, 0)
 	}
 	if got := then.Root(); got != h.walk.opts.Since.Root {
-		h.walk.fault(aboutCheckpoint, "does not continue the earlier one: the first %d entries have the root %x, and had %x: the log was forked or rewritten",
+		h.walk.fault(aboutCheckpoint, "does not continue the earlier one: the first %d entries have the root %s, and had %s: the log was forked or rewritten",
 			then.Size(), got, h.walk.opts.Since.Root)
 	}
 }
@@ -175,7 +175,7 @@ func (h *hashCheck) finish(ctx context.Context) error {
 		h.since(nil)
 	}
 	if got := h.tree.Root(); got != h.signed.Root {
-		h.walk.fault(aboutCheckpoint, "is signed for the root %x, but the %d entries have %x", h.signed.Root, h.tree.Size(), got)
+		h.walk.fault(aboutCheckpoint, "is signed for the root %s, but the %d entries have %s", h.signed.Root, h.tree.Size(), got)
 	}
 	var first error
 	for level := range h.levels {

@@ -129,7 +129,7 @@ func newRun(cfg *Config, rep *report, t *told) *run {
 func (r *run) trusts(v *verify.Result) bool {
 	rep := r.report
 	if v.Checkpoint != nil {
-		rep.result.Ledger = LedgerRef{v.Checkpoint.Origin, v.Checkpoint.Size, hex.EncodeToString(v.Checkpoint.Root[:])}
+		rep.result.Ledger = LedgerRef{v.Checkpoint.Origin, v.Checkpoint.Size, v.Checkpoint.Root.String()}
 	}
 	for _, f := range v.Faults {
 		d := Difference{Kind: LedgerFault, Cause: f.String()}

@@ -59,7 +59,7 @@ type Result struct {
 type LedgerRef struct {
 	Origin string `json:"origin"`
 	Size   uint64 `json:"size"`
-	Root   string `json:"root"` // lower-case hex
+	Root   string `json:"root"` // base64, as in the checkpoint
 }
 
 // PolicyRef names a policy.
