@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/router/recount"
 )
@@ -38,7 +39,7 @@ func writeRecount(w io.Writer, r *recount.Result) error {
 		fmt.Fprintf(&b, "could not be found out: %s\n", text)
 	}
 	fmt.Fprintf(&b, "\n%s\n", recountAnswer(r))
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, ledger.Visible(b.String()))
 	return err
 }
 

@@ -197,7 +197,7 @@ func writeFaults(w io.Writer, r *verify.Result) error {
 		fmt.Fprintf(&b, "and %s more\n", share.Thousands(uint64(more)))
 	}
 	fmt.Fprintf(&b, "The ledger does not verify: faults: %s, entries read: %s.\n", share.Thousands(uint64(r.FaultCount)), share.Thousands(r.Entries))
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, ledger.Visible(b.String()))
 	return err
 }
 
@@ -225,7 +225,7 @@ func writeVerified(w io.Writer, location string, r *verify.Result) error {
 				share.Thousands(uint64(k.UnvouchedRecords)), k.Name, k.Policy.Version, k.UnvouchedEntry)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, ledger.Visible(b.String()))
 	return err
 }
 

@@ -74,6 +74,14 @@ var claimCases = []struct {
 		b.span(day+2*hour, 100, 53)
 		return b
 	}, []string{"foreign_sink"}},
+	{"hostile_names", "names that go on with the sentence are quoted, and what does not print is escaped", testClaim, func() *book {
+		b := simple()
+		r := b.route(0, 100, count{"US decided eu-fra", 3})
+		r.Counts[0].Sink, r.Receipts[0].Sink = "us-oci, all of them", "us-oci, all of them"
+		b.gap(1, 50, 51, "nothing was \u202etsol\u202c <script>alert(1)</script>")
+		b.span(day+2*hour, 103, 51)
+		return b
+	}, []string{"gap", "foreign_sink"}},
 	{"pins_not_held", "records that were stored while the sink's pins did not hold", testClaim, func() *book {
 		b := simple()
 		b.pins("us-oci", false)
@@ -475,7 +483,7 @@ func TestPage(t *testing.T) {
 			}
 			text := html.UnescapeString(string(page))
 			for _, foreign := range []string{"http:", "https:", "//", "url(h", "@import", "<script", "<link", "<img", "<iframe", "javascript:", " on", "src="} {
-				if i := strings.Index(tags(text), foreign); i >= 0 {
+				if i := strings.Index(tags(string(page)), foreign); i >= 0 {
 					t.Errorf("the page holds %q", foreign)
 				}
 			}
@@ -485,7 +493,7 @@ func TestPage(t *testing.T) {
 				}
 			}
 			for _, f := range c.Findings {
-				if !strings.Contains(text, f.Message) {
+				if !strings.Contains(text, ledger.Visible(f.Message)) {
 					t.Errorf("the page lacks %q", f.Message)
 				}
 			}

@@ -3,6 +3,8 @@ package claim
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/demarc/demarc/ledger"
 )
 
 // Format names the form of a claim's JSON document; it changes when a field changes its meaning or goes.
@@ -246,11 +248,11 @@ type Bound struct {
 	LastRecord  string `json:"last_record,omitempty"`
 }
 
-// JSON is the claim's document: indented with two blanks, in UTF-8, with a line feed at its end.
+// JSON is the claim's document: indented with two blanks, in UTF-8, what does not print escaped, a line feed at its end.
 func (c *Claim) JSON() ([]byte, error) {
 	text, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode claim: %w", err)
 	}
-	return append(text, '\n'), nil
+	return append([]byte(ledger.Visible(string(text))), '\n'), nil
 }

@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"strings"
 
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -17,7 +18,7 @@ var pageText string
 // HTML is the claim as one page that needs nothing beside it: no script, no other host. It prints.
 func (c *Claim) HTML() ([]byte, error) {
 	page, err := template.New("claim").Funcs(template.FuncMap{
-		"thousands": share.Thousands, "entries": entries, "orNone": orNone, "orDash": orDash, "yesNo": yesNo,
+		"thousands": share.Thousands, "entries": entries, "orNone": orNone, "orDash": orDash, "yesNo": yesNo, "sink": ledger.SinkText,
 	}).Parse(pageText)
 	if err != nil {
 		return nil, fmt.Errorf("read page of a claim: %w", err)
@@ -26,7 +27,7 @@ func (c *Claim) HTML() ([]byte, error) {
 	if err := page.Execute(&b, view{c}); err != nil {
 		return nil, fmt.Errorf("write claim as HTML: %w", err)
 	}
-	return b.Bytes(), nil
+	return []byte(ledger.Visible(b.String())), nil
 }
 
 // view is a claim for the page.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/demarc/demarc/internal/record"
 	"github.com/demarc/demarc/internal/yaml"
+	"github.com/demarc/demarc/ledger"
 )
 
 // Spec is what a claim file says: CLAIMS.md describes its form.
@@ -98,6 +99,11 @@ func (p *specReader) read(root yaml.Node) {
 	}
 	if m, ok := top["sinks"]; ok {
 		p.spec.Sinks = p.texts(m.Value, "sinks")
+		for _, name := range p.spec.Sinks {
+			if !ledger.IsPlainName(name) {
+				p.Fault(m.Value.At, "sinks name %q: want names as policies have them, of letters, digits and . _ -", name)
+			}
+		}
 	}
 	if m, ok := top["copies"]; ok {
 		p.copies(m.Value)

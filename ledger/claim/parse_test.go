@@ -62,6 +62,7 @@ func TestParseRefuses(t *testing.T) {
 		{strings.Replace(testClaim, "routed", "kept", 1), `2:7: verb is "kept": want routed`},
 		{strings.Replace(testClaim, "[us-oci]", "[]", 1), "3:8: sinks is an empty list"},
 		{strings.Replace(testClaim, "[us-oci]", "[a, a]", 1), `3:12: sinks names "a" twice`},
+		{strings.Replace(testClaim, "[us-oci]", "['us-oci (US), all of it']", 1), `3:8: sinks name "us-oci (US), all of it": want names as policies have them`},
 		{strings.Replace(testClaim, "[us-oci]", "us-oci", 1), `3:8: sinks is "us-oci": want a list`},
 		{strings.Replace(testClaim, "[us-oci]", `["us\u001b[2J"]`, 1), "3:9: text \"us\\x1b[2J\" holds a character that does not print"},
 		{strings.Replace(testClaim, "[us-oci]", `[&a us]`, 1), "3:9: anchor or alias &"},

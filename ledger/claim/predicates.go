@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -290,7 +291,7 @@ func (j *judge) exclusive() {
 		if m.replay {
 			find = j.find
 		}
-		find("exclusive", m.kind, &s.first, "sink %s: %s %s%s", m.sink, what, misplacedWords[m.kind], why)
+		find("exclusive", m.kind, &s.first, "sink %s: %s %s%s", ledger.SinkText(m.sink), what, misplacedWords[m.kind], why)
 	}
 }
 
@@ -385,7 +386,7 @@ func (j *judge) stored() {
 			continue
 		}
 		x.UnreceiptedFile = min(x.UnreceiptedFile, maxLoss) + uint64(l.n)
-		j.findCounted("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", at.sink, plural(l.n, "byte"), j.untilRecount())
+		j.findCounted("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", ledger.SinkText(at.sink), plural(l.n, "byte"), j.untilRecount())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -164,7 +165,7 @@ func (c *Claim) group(part Part, words string) []string {
 		if total == 1 {
 			verb = "is"
 		}
-		text := share.Thousands(total) + " " + fmt.Sprintf(strings.Replace(words, "BE", verb, 1), sink)
+		text := share.Thousands(total) + " " + fmt.Sprintf(strings.Replace(words, "BE", verb, 1), ledger.SinkText(sink))
 		if part == Candidates || part == Anyone {
 			text += " (" + reasonText(by) + ")"
 		}

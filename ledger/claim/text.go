@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -46,7 +47,7 @@ func (c *Claim) Text() []byte {
 	for i, limit := range c.Limits {
 		w.wrap(fmt.Sprintf("  %2d. ", i+1), limit)
 	}
-	return []byte(w.String())
+	return []byte(ledger.Visible(w.String()))
 }
 
 func (c *Claim) textFindings(w *layout) {
@@ -82,7 +83,7 @@ func (f Finding) Where() string {
 func (c *Claim) textTables(w *layout) {
 	rows := [][]string{}
 	for _, o := range c.Outcomes {
-		rows = append(rows, []string{share.Thousands(o.Records), o.PercentText(), o.Set, o.Reason, o.Sink, o.CountsText()})
+		rows = append(rows, []string{share.Thousands(o.Records), o.PercentText(), o.Set, o.Reason, ledger.SinkText(o.Sink), o.CountsText()})
 	}
 	w.table("what became of them", []string{"records", "% of the whole", "set or candidates", "reason", "sink", "counts as"}, 2, rows)
 	if c.Total.Others > 0 {
@@ -91,7 +92,7 @@ func (c *Claim) textTables(w *layout) {
 	}
 	rows = nil
 	for _, s := range c.Sinks {
-		rows = append(rows, []string{share.Thousands(s.Records), s.Name, yesNo(s.Named), s.Pins, s.Where(), s.Place})
+		rows = append(rows, []string{share.Thousands(s.Records), ledger.SinkText(s.Name), yesNo(s.Named), s.Pins, s.Where(), s.Place})
 	}
 	w.table("sinks that hold them", []string{"records", "sink", "in the claim", "pins", "stands in", "place"}, 1, rows)
 	if len(c.Exclusions) > 0 {

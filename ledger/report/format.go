@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 )
 
@@ -18,7 +19,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
-	_, err = w.Write(append(text, '\n'))
+	_, err = io.WriteString(w, ledger.Visible(string(text))+"\n")
 	return err
 }
 
@@ -30,7 +31,7 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	lines := [][]string{{"period", "set", "reason", "sink", "records", "bytes", "percent_of_set", "percent_of_all"}}
 	for _, row := range r.Rows {
 		lines = append(lines, []string{
-			row.Period, row.Set, row.Reason, row.Sink, strconv.FormatUint(row.Records, 10), strconv.FormatUint(row.Bytes, 10), row.OfSet, row.OfAll,
+			row.Period, row.Set, row.Reason, ledger.SinkText(row.Sink), strconv.FormatUint(row.Records, 10), strconv.FormatUint(row.Bytes, 10), row.OfSet, row.OfAll,
 		})
 	}
 	return out.WriteAll(lines)
@@ -54,7 +55,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		b.WriteByte('\n')
 		r.writeTable(&b)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, ledger.Visible(b.String()))
 	return err
 }
 
@@ -70,7 +71,7 @@ func (r *Report) writeTable(b *strings.Builder) {
 				set = ""
 			}
 		}
-		lines = append(lines, []string{period, set, share.Thousands(row.Records), row.OfSet, row.OfAll, row.Sink, row.Reason})
+		lines = append(lines, []string{period, set, share.Thousands(row.Records), row.OfSet, row.OfAll, ledger.SinkText(row.Sink), row.Reason})
 		last = row
 	}
 	first := 0

@@ -3,10 +3,12 @@ package report
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +145,31 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		if got.String() != want {
 			t.Fatal(cmp.Diff(want, got.String()))
 		}
+	}
+}
+
+// TestHostileNames: what a ledger calls its sinks and itself does not move a cursor, turn a line round or calculate.
+func TestHostileNames(t *testing.T) {
+	a := New(Options{})
+	if err := a.Add(routed("events", day, ledger.Count{Set: "US", Reason: "decided", Sink: "=1+cmd|' /C calc'!A0\u202e", Records: 1})); err != nil {
+		t.Fatal(err)
+	}
+	r := a.Report(Ledger{Origin: "good\x1b[2K\r100 %"})
+	var text, asCSV, asJSON bytes.Buffer
+	for _, err := range []error{r.WriteText(&text), r.WriteCSV(&asCSV), r.WriteJSON(&asJSON)} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if want := `good\u001b[2K\u000d100 %, 0 entries`; !strings.HasPrefix(text.String(), want) {
+		t.Errorf("text %q, want %q", text.String(), want)
+	}
+	rows, err := csv.NewReader(&asCSV).ReadAll()
+	if want := `"=1+cmd|' /C calc'!A0\u202e"`; err != nil || rows[1][3] != want {
+		t.Errorf("CSV %v, %v, want %s", rows, err, want)
+	}
+	if strings.ContainsRune(asJSON.String(), '\u202e') || !json.Valid(asJSON.Bytes()) {
+		t.Errorf("JSON %q", asJSON.String())
 	}
 }
 
