@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -151,18 +152,13 @@ func closeFolder(log *writer.Log) error {
 // showLedger adds the log's own metrics.
 func showLedger(set *metrics.Set, log *writer.Log) {
 	set.GetOrCreateGauge("demarc_ledger_size", func() float64 { return float64(log.Size()) })
-	set.GetOrCreateGauge("demarc_ledger_checkpoint_size", func() float64 {
-		cp, err := log.Checkpoint()
-		if err != nil {
-			return -1
+	// Both are of one checkpoint, whose signature is verified: once, and not of two when a new one comes in between.
+	set.RegisterMetricsWriter(func(w io.Writer) {
+		size, at := -1.0, -1.0
+		if cp, err := log.Checkpoint(); err == nil {
+			size, at = float64(cp.Size), float64(cp.Time.UnixMilli())/1000
 		}
-		return float64(cp.Size)
-	})
-	set.GetOrCreateGauge("demarc_ledger_checkpoint_timestamp_seconds", func() float64 {
-		cp, err := log.Checkpoint()
-		if err != nil {
-			return -1
-		}
-		return float64(cp.Time.UnixMilli()) / 1000
+		metrics.WriteGaugeFloat64(w, "demarc_ledger_checkpoint_size", size)
+		metrics.WriteGaugeFloat64(w, "demarc_ledger_checkpoint_timestamp_seconds", at)
 	})
 }

@@ -62,6 +62,14 @@ func TestRunServesItsLedger(t *testing.T) {
 		v := call{args: []string{"verify", r.url + "/ledger", "--key", vkey}}.run(t)
 		return code == 200 && v.code == 0 && strings.Contains(v.out, "2 range")
 	})
+	r.until(t, "/metrics", func(_ int, body string) bool {
+		for _, line := range []string{"# TYPE demarc_ledger_checkpoint_size gauge\ndemarc_ledger_checkpoint_size ", "\ndemarc_ledger_checkpoint_timestamp_seconds ", "\ndemarc_ledger_size "} {
+			if strings.Count(body, line) != 1 || strings.Contains(body, line+"-1") {
+				return false
+			}
+		}
+		return true
+	})
 	r.signal(t, syscall.SIGTERM)
 	if code := r.exit(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, r.seen.String())
