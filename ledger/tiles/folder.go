@@ -18,7 +18,8 @@ type folder struct{ dir string }
 // Folder is the log in a folder, such as a ledger or a copy of one.
 func Folder(dir string) Source { return folder{dir} }
 
-func (f folder) Concurrency() int { return 2 * runtime.GOMAXPROCS(0) }
+// Concurrency is bounded on large machines: that many bundles are in memory, of up to 16 MiB each.
+func (f folder) Concurrency() int { return min(2*runtime.GOMAXPROCS(0), 16) }
 
 func (f folder) Get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {

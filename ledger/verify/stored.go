@@ -20,8 +20,11 @@ type StoredPlace struct {
 	File      string
 	Receipts  uint64
 	Records   int64
-	Covered   []Interval // offsets, or bytes of the file; apart and in order. What lies between has no receipt
+	covered   intervals // offsets, or bytes of the file. What lies between has no receipt
 }
+
+// Covered lists the offsets that have a receipt, or the bytes of the file: apart, and in order.
+func (p *StoredPlace) Covered() []Interval { return p.covered.list() }
 
 // Sink is what pins entries say of one sink of one policy.
 type Sink struct {
@@ -147,7 +150,7 @@ func (s *stored) store(r *ledger.Receipt, directory string, records int64, say s
 	}
 	p.Receipts++
 	p.Records += records
-	if twice, overlaps := (*intervals)(&p.Covered).add(in); overlaps {
+	if twice, overlaps := p.covered.add(in); overlaps {
 		say(field, "[%d,%d) of %s has a receipt already", twice.From, twice.To, at)
 	}
 }

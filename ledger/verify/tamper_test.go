@@ -31,8 +31,8 @@ func TestAnHonestLogVerifies(t *testing.T) {
 	if got, want := r.Partitions[0].Uncovered(), []verify.Interval{{From: s.next[0], To: s.next[0] + 7}}; !slices.Equal(got, want) {
 		t.Errorf("partition 0 is uncovered in %v, want its tail %v", got, want)
 	}
-	if len(r.Stored) != 9 || len(r.Stored[0].Covered) != 1 {
-		t.Errorf("%d places, the first covered in %v; want 9 of one run each", len(r.Stored), r.Stored[0].Covered)
+	if len(r.Stored) != 9 || len(r.Stored[0].Covered()) != 1 {
+		t.Errorf("%d places, the first covered in %v; want 9 of one run each", len(r.Stored), r.Stored[0].Covered())
 	}
 }
 

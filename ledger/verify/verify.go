@@ -45,7 +45,7 @@ type Result struct {
 type Visit func(index uint64, e *ledger.Entry) error
 
 // Walk reads the whole log and checks it. It costs memory for each partition of sources and sinks, not for each entry;
-// a sink partition with holes between its receipts costs 16 bytes for each hole. The error says why the answer could
+// a sink partition with holes between its receipts costs two to four bytes for each hole. The error says why the answer could
 // not be found out; what is wrong with the log is in the result's faults. visit may be nil.
 func Walk(ctx context.Context, log *tiles.Log, key tiles.Key, opts Options, visit Visit) (*Result, error) {
 	if opts.MaxFaults == 0 {

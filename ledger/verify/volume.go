@@ -45,8 +45,7 @@ func (w *walk) reaches() {
 		sources = sum(sources, to)
 	}
 	for i := range w.result.Stored {
-		covered := w.result.Stored[i].Covered
-		sinks = sum(sinks, covered[len(covered)-1].To)
+		sinks = sum(sinks, w.result.Stored[i].covered.end())
 	}
 	if sources > maxSum {
 		w.fault(about{what: "all entries"}, "source partitions reach over more than %d offsets together", int64(maxSum))
