@@ -19,6 +19,8 @@ type Accumulator struct {
 	doubts     doubts
 	listed     map[uint64][]difference // of the recount, by entry; those that fit their entry are taken out
 	receipts   map[string]int64        // by sink, of the entries that were recounted
+	outcomes   int64                   // range and replay entries among these
+	stored     int64                   // records of their receipts
 	topics     map[topicKey]*topic
 	partitions map[partitionKey]*partition
 	others     map[string]bool // topics that the claim is not about

@@ -68,6 +68,16 @@ var claimCases = []struct {
 		b.span(day+2*hour, 100, 54)
 		return b
 	}, nil},
+	{"overlap_of_no_member", "an overlap that routes a set as something that is not in it leaves nothing out", testClaim, func() *book {
+		b := newBook()
+		b.tellPolicy(4, strings.Replace(testPolicy, "US+EEA: EEA", "US+EEA: ROW", 1))
+		b.pins("us-oci", true)
+		b.pins("eu-fra", true)
+		b.span(day, 0)
+		b.route(0, 0, count{"US decided us-oci", 60}, count{"US+EEA overlap eu-fra", 4})
+		b.span(day+hour, 64)
+		return b
+	}, []string{"foreign_sink"}},
 	{"foreign_sink", "a sink that the claim does not name", testClaim, func() *book {
 		b := simple()
 		b.route(1, 50, count{"US decided eu-fra", 3})

@@ -161,6 +161,12 @@ func (a *Accumulator) fits(l Ledger) error {
 	if len(counted) > len(a.receipts) {
 		return errors.New("it tells of sinks of which the ledger has no receipt")
 	}
+	if r.Sample == nil && r.Source != nil && r.Source.Entries != a.outcomes {
+		return fmt.Errorf("it compared %s with the source, and the ledger has %s of records below entry %d", entries(uint64(r.Source.Entries)), entries(uint64(a.outcomes)), r.Ledger.Size)
+	}
+	if r.Verdict == "equal" && r.Receipts.Equal == r.Receipts.Total && r.Records.Read != a.stored {
+		return fmt.Errorf("every receipt is equal, and it read %s, where the ledger has %s below entry %d", plural(r.Records.Read, "record"), share.Thousands(uint64(a.stored)), r.Ledger.Size)
+	}
 	for i := range r.Places {
 		p := &r.Places[i]
 		if c := a.places[p.key().place]; p.Topic != "" && p.Receipts.Total != c.receipts() {

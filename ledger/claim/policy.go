@@ -66,6 +66,9 @@ func (p *policy) read(jurisdiction string) string {
 		return "its text cannot be read: " + faults[0].Error()
 	}
 	for _, m := range child(root, "overlap").Members {
+		if !slices.Contains(strings.Split(m.Key.Text, "+"), m.Value.Text) {
+			continue // no demarc routes by it
+		}
 		p.overlaps = append(p.overlaps, overlap{sortedSet(m.Key.Text), m.Value.Text})
 	}
 	p.sinks = map[string]described{}

@@ -390,6 +390,11 @@ func TestAnotherLedgersRecount(t *testing.T) {
 			r.Places = slices.DeleteFunc(r.Places, func(p recountPlace) bool { return p.Topic == "events.us" })
 			r.Places = append(r.Places, recountPlace{Directory: "/var/lib/q", Receipts: n})
 		}, "does not tell of events.us/0"},
+		{"entries that were not compared with the source", func(r *Recount) { r.comparedWith(1, 100) }, "it compared 1 entry with the source, and the ledger has 2"},
+		{"records less", func(r *Recount) {
+			r.Records.add(recountRecords{Read: -1, Agreed: -1})
+			r.Sinks[1].Records.add(recountRecords{Read: -1, Agreed: -1})
+		}, "every receipt is equal, and it read 149 records, where the ledger has 150"},
 		{"a sink more", func(r *Recount) { r.Sinks = append(r.Sinks, recountSink{Name: "x"}) }, "sinks of which the ledger has no receipt"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

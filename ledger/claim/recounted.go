@@ -126,9 +126,13 @@ func (a *Accumulator) note(s *seen) {
 			delete(a.listed, s.index)
 		}
 	}
+	a.outcomes++
 	for i := range s.Receipts {
 		r := &s.Receipts[i]
 		a.receipts[r.Sink]++
+		for _, n := range r.Counts {
+			a.stored += n.Records
+		}
 		if a.doubts.gone(s.index, r) {
 			if s.gone == nil {
 				s.gone = map[string]gone{}
