@@ -104,6 +104,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"help", "frobnicate"}, 2, "", "unexpected argument frobnicate"},
 		{[]string{"explain", goodPolicy, "--header", "account-country: US"}, 2, "", "write account-country=US"},
 		{[]string{"explain", goodPolicy, "--header", "a b"}, 2, "", "want NAME=VALUE"},
+		{[]string{"gap", "events/0", "--to", "5", "--reason", "lost\nand more"}, 2, "", "one line of text"},
 		{[]string{"explain", goodPolicy, "--header", "=US"}, 2, "", "want NAME=VALUE"},
 		{[]string{"explain", goodPolicy, "--header", ""}, 2, "", "want NAME=VALUE"},
 		{[]string{"explain", goodPolicy, "--null", "--header", "a: b=c"}, 0, "{", ""},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/segmentio/kafka-go"
 
@@ -36,6 +38,9 @@ func (cmd gapCmd) Run(s *streams) (err error) {
 	}
 	if strings.TrimSpace(cmd.Reason) == "" {
 		return usageError(errors.New("--reason is empty: say why"))
+	}
+	if len(cmd.Reason) > maxReason || !utf8.ValidString(cmd.Reason) || strings.ContainsFunc(cmd.Reason, unicode.IsControl) {
+		return usageError(fmt.Errorf("--reason: want one line of text, at most %d bytes, without control characters: it goes into the ledger as it is", maxReason))
 	}
 	c, err := configure(s.environ, nil)
 	if err != nil {
@@ -69,6 +74,9 @@ func (cmd gapCmd) Run(s *streams) (err error) {
 	_, err = fmt.Fprintf(s.out, "%s goes on at offset %d; offsets %d to %d are a gap in the ledger\n", tp, cmd.To, from, cmd.To-1)
 	return err
 }
+
+// maxReason leaves room in an entry of the ledger, even if every character has to be escaped.
+const maxReason = 4 << 10
 
 // gap passes over a range of one source partition.
 type gap struct {

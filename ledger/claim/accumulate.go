@@ -26,6 +26,7 @@ type Accumulator struct {
 	others     map[string]bool // topics that the claim is not about
 
 	incarnations map[topicKey]bool // topics, without their ids, of which spans tell
+	policyBytes  int               // of the texts of policies that were read
 	policies     map[string]*policy
 	lastSpan     *int64 // the greatest time of any span, in milliseconds since the epoch
 

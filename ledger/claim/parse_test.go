@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/demarc/demarc/internal/record"
+	"github.com/demarc/demarc/ledger"
 )
 
 func TestParse(t *testing.T) {
@@ -49,6 +50,21 @@ exclusions:
 		Offsets: map[string]map[int32]Offsets{"events": {0: {0, 100}, 12: {7, 7}}, "a.b": {0: {1, 2}}},
 	}, offsets); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPolicyTextsAreBounded tells of policies without end, none of them whole: what is kept of them is bounded.
+func TestPolicyTextsAreBounded(t *testing.T) {
+	a, text := New(parse(t, testClaim), nil), strings.Repeat("# ", 30_000)
+	for i := range uint64(2 * maxPoliciesBytes / 60_000) {
+		a.Add(i, &ledger.Entry{Kind: ledger.KindPolicy, Policy: &ledger.Policy{Part: 1, Parts: 2, SHA256: fmt.Sprint(i), Text: text, Version: 1}})
+	}
+	kept := 0
+	for _, p := range a.policies {
+		kept += len(p.text)
+	}
+	if kept > maxPoliciesBytes+len(text) {
+		t.Errorf("%d bytes of policies are kept", kept)
 	}
 }
 

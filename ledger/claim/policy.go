@@ -39,9 +39,10 @@ func (a *Accumulator) addPolicy(e *ledger.Policy) {
 		p = &policy{version: e.Version, fault: "its text is not whole"}
 		a.policies[e.SHA256] = p
 	}
-	if e.Part != p.parts+1 || p.fault == "" || len(p.text)+len(e.Text) > maxPolicyBytes {
+	if e.Part != p.parts+1 || p.fault == "" || len(p.text)+len(e.Text) > maxPolicyBytes || a.policyBytes > maxPoliciesBytes {
 		return // told once more, or a part too many: the text stays what it is, or not whole
 	}
+	a.policyBytes += len(e.Text)
 	p.parts++
 	p.text = append(p.text, e.Text...)
 	if p.parts < e.Parts {
@@ -55,8 +56,11 @@ func (a *Accumulator) addPolicy(e *ledger.Policy) {
 	p.text = nil
 }
 
-// maxPolicyBytes is what a policy may be at most.
-const maxPolicyBytes = 256 << 10
+// maxPolicyBytes is what a policy may be at most, maxPoliciesBytes what is read of all together: some thousand versions.
+const (
+	maxPolicyBytes   = 256 << 10
+	maxPoliciesBytes = 64 << 20
+)
 
 // read takes from the text what the jurisdiction is; it returns why it could not.
 func (p *policy) read(jurisdiction string) string {

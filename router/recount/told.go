@@ -29,6 +29,8 @@ type told struct {
 	total    uint64 // receipts
 	outcomes uint64 // range and replay entries
 
+	policyBytes int // of the texts of policies that were read
+
 	spooled  *spool // of receipts, by group
 	ranges   *spool // of what a comparison with the source needs, by stream; nil without one
 	receipts *sorted
@@ -121,13 +123,18 @@ func (t *told) visit(index uint64, e *ledger.Entry) error {
 	return nil
 }
 
+// maxPoliciesBytes is how much of the texts of policies is read: some thousand versions. Records under those beyond
+// cannot be decided again.
+const maxPoliciesBytes = 64 << 20
+
 // policy takes in a part of a policy's text. Parts that are told again, and any out of order, change nothing: the
 // walk finds those at fault.
 func (t *told) policy(p *ledger.Policy) {
 	use := t.use(ledger.PolicyRef{SHA256: p.SHA256, Version: p.Version})
-	if p.Part != use.parts+1 || use.policy != nil {
+	if p.Part != use.parts+1 || use.policy != nil || t.policyBytes > maxPoliciesBytes {
 		return
 	}
+	t.policyBytes += len(p.Text)
 	use.text.WriteString(p.Text)
 	use.parts++
 	if p.Part < p.Parts {
