@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/demarc/demarc/classifier"
+	"github.com/demarc/demarc/ledger"
 	"github.com/demarc/demarc/ledger/share"
 	"github.com/demarc/demarc/router/recount"
 )
@@ -180,10 +182,15 @@ func (cmd recountCmd) write(s *streams, r *recount.Result) error {
 	if cmd.Format == "text" {
 		return writeRecount(s.out, r)
 	}
-	e := json.NewEncoder(s.out)
+	var text strings.Builder
+	e := json.NewEncoder(&text)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	if err := e.Encode(r); err != nil {
+	err := e.Encode(r)
+	if err == nil {
+		_, err = io.WriteString(s.out, ledger.Visible(text.String()))
+	}
+	if err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
 	return nil

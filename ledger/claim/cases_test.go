@@ -330,6 +330,13 @@ var claimCases = []struct {
 	{"period_begins_late", "no span tells how far a partition reached when the period began", testClaim + "population: {from: 2026-06-30T00:00:00Z, to: 2026-07-01T02:00:00Z}\n", fourHours, []string{"begins_late"}},
 	{"period_ends_early", "no span tells how far a partition reached when the period ended", testClaim + "population: {from: 2026-07-01T01:00:00Z, to: 2026-08-01T00:00:00Z}\n", fourHours, []string{"ends_early"}},
 	{"period_over_before", "a period that ended before the first span knows of nothing, also where entries tell of what lay there", testClaim + "population: {to: 2026-06-01T00:00:00Z}\n", simple, []string{"nothing"}},
+	{"topic_over_after", "a topic whose first span is later than the period is no part of it, and is named", testClaim + "population: {to: 2026-07-01T01:00:00Z}\n", func() *book {
+		b := simple()
+		b.spanOf("audit", day+1000*hour, 0)
+		b.route(0, 0, count{"US decided eu-fra", 10}).Source.Topic = "audit"
+		b.spanOf("audit", day+1001*hour, 10)
+		return b
+	}, nil},
 	{"last_span_partial", "a last span that leaves out a partition hides how far that one has come", testClaim, func() *book {
 		b := simple()
 		b.span(day+2*hour, 100)

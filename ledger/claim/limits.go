@@ -91,12 +91,27 @@ func (j *judge) periodLimits() []string {
 	default:
 		list = append(list, "What was in the source topics and gone from them before the first span.")
 	}
+	if later := j.later(); len(later) > 0 {
+		list = append(list, "Topics of which the ledger tells only from a time after the period on: "+strings.Join(later, ", ")+".")
+	}
 	if j.before > 0 {
 		list = append(list, fmt.Sprintf("What lay in the source topics already when the first span looked: %s in no entry.", are(j.before, "offset")))
 	}
 	if len(j.others) > 0 {
 		list = append(list, "Other topics of the ledger: "+strings.Join(slices.Sorted(maps.Keys(j.others)), ", ")+".")
 	}
+	return list
+}
+
+// later names the topics whose first span is later than the period's end, with its time.
+func (j *judge) later() []string {
+	var list []string
+	for key, p := range j.partitions {
+		if name := fmt.Sprintf("%s (from %s)", key.topic, timeText(p.lower.at)); p.after && !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
 	return list
 }
 

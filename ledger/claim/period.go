@@ -38,6 +38,7 @@ type partition struct {
 	fresh   bool  // it was made after the topic's first span
 	settled bool  // the lower bound does not change any more
 	closed  bool  // a span at or after the period's end told of it
+	after   bool  // and no other did
 	first   int64 // first offset, by the first span that told of it
 	latest  int64 // the greatest time of a span that told of it
 	lower   bound // everything from here on has to be covered
@@ -59,7 +60,7 @@ func (p *partition) tellSpan(at, stable int64, isNew bool, period *Population) {
 	}
 	if !p.told && !isNew && period.From == nil && period.To != nil && at > *period.To {
 		p.a, p.lower, p.upper = newTally(p.next), bound{at, 0}, bound{at, 0} // nothing is known of the period
-		p.told, p.closed = true, true
+		p.told, p.closed, p.after = true, true, true
 		p.settle()
 		return
 	}
@@ -91,7 +92,7 @@ func (p *partition) reopen(stable int64) {
 	if stable <= p.upper.offset {
 		return
 	}
-	p.upper.offset = stable
+	p.upper.offset, p.after = stable, false
 	for _, t := range p.tallies() {
 		from := max(t.mark, t.to)
 		if passed := min(p.next, stable) - from; passed > 0 && p.started {
