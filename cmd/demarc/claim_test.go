@@ -52,7 +52,7 @@ func testLedger(t *testing.T) (dir, vkey string) {
 	next := map[string]int64{}
 	for from := int64(0); from < 30; from += 15 {
 		r := &ledger.Range{
-			Data: 15, Policy: policy, Program: "demarc test",
+			Data: 15, Policy: policy, Program: "demarc test", Geo: &ledger.Geo{Built: 1_782_000_000, SHA256: strings.Repeat("0b", 32)},
 			Source: ledger.Source{Cluster: "src", From: from, LeaderEpoch: 1, Topic: "events", To: from + 15},
 			Time:   &ledger.Times{First: 1_782_864_000_000 + from*240_000, Last: 1_782_864_000_000 + from*240_000 + 1, Type: "create"},
 		}

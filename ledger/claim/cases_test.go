@@ -268,6 +268,12 @@ var claimCases = []struct {
 		b.entries[len(b.entries)-1].Kind = ledger.KindReplay
 		return b
 	}, []string{"foreign_sink"}},
+	{"no_geo", "a range that does not say which database its addresses were looked up in", testClaim, func() *book {
+		b := simple()
+		b.route(0, 100, count{"US decided us-oci", 5}).Geo = nil
+		b.span(day+2*hour, 105, 50)
+		return b
+	}, []string{"no_geo"}},
 	{"meaning_changed", "two policies of the period that mean something else", testClaim, func() *book {
 		b := simple()
 		b.tellPolicy(4, strings.Replace(testPolicy, "[US, PR]", "[US]", 1))

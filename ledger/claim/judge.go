@@ -106,6 +106,9 @@ func (j *judge) policies() {
 		case told.definition == "":
 			j.find("subject", "not_defined", nil, "policy %d (%s) defines no jurisdiction %s", version, hash, j.spec.Jurisdiction)
 		}
+		if entry, without := j.all.noGeo[hash]; without && told.reads {
+			j.find("subject", "no_geo", &entry, "policy %d (%s) looks addresses up, and ranges under it do not say in which geo database", version, hash)
+		}
 		if len(named) > 0 && !slices.Contains(named, hash) {
 			j.find("subject", "policy_not_named", nil, "policy %d (%s) decided records of the population, and the claim does not name it", version, hash)
 		}

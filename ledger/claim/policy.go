@@ -23,6 +23,7 @@ type policy struct {
 	overlaps   []overlap
 	sinks      map[string]described
 	looksUp    bool // the jurisdiction consults an IP address
+	reads      bool // some signal is an IP address, so that a geo database decides
 	maxAge     bool // the geo database has an age limit
 }
 
@@ -75,6 +76,9 @@ func (p *policy) read(jurisdiction string) string {
 		}
 		p.overlaps = append(p.overlaps, overlap{sortedSet(m.Key.Text), m.Value.Text})
 	}
+	for _, m := range child(root, "signals").Members {
+		p.reads = p.reads || isAddress(m.Value)
+	}
 	p.sinks = map[string]described{}
 	for _, m := range child(root, "sinks").Members {
 		p.sinks[m.Key.Text] = describe(m.Value)
@@ -87,10 +91,15 @@ func (p *policy) read(jurisdiction string) string {
 	}
 	p.definition = define(jurisdictions, jurisdiction, j, child(root, "signals"))
 	for _, name := range consulted(j) {
-		as := child(child(child(root, "signals"), name), "as").Text
-		p.looksUp = p.looksUp || as == "ip" || as == "forwarded_for"
+		p.looksUp = p.looksUp || isAddress(child(child(root, "signals"), name))
 	}
 	return ""
+}
+
+// isAddress reports whether a signal is an IP address.
+func isAddress(signal yaml.Node) bool {
+	as := child(signal, "as").Text
+	return as == "ip" || as == "forwarded_for"
 }
 
 // define writes in one line all that makes a record the jurisdiction's: two policies with the same line mean the

@@ -27,6 +27,7 @@ type tally struct {
 	hole, gap             loss
 	counts                map[outcome]sum
 	geos                  map[ledger.Geo]bool
+	noGeo                 map[string]uint64 // policies of ranges with records that name no geo database, and the first of these entries
 	times                 *ledger.Times     // least and greatest of all records
 	stored                map[place]extent  // from the first to the last receipt
 	fileHoles             map[fileHole]loss // in bytes
@@ -62,7 +63,7 @@ func (t *tally) reach(from int64, within *Offsets) {
 func newTally(mark int64) *tally {
 	return &tally{
 		mark: mark, to: mark,
-		counts: map[outcome]sum{}, geos: map[ledger.Geo]bool{}, stored: map[place]extent{},
+		counts: map[outcome]sum{}, geos: map[ledger.Geo]bool{}, noGeo: map[string]uint64{}, stored: map[place]extent{},
 		fileHoles: map[fileHole]loss{}, policies: map[string]int64{}, checked: newChecked(),
 	}
 }
@@ -103,6 +104,8 @@ func (t *tally) add(s seen) {
 		t.policies[s.Policy.SHA256] = s.Policy.Version
 		if s.Geo != nil {
 			t.geos[*s.Geo] = true
+		} else if _, known := t.noGeo[s.Policy.SHA256]; s.Data > 0 && !known {
+			t.noGeo[s.Policy.SHA256] = s.index
 		}
 	}
 	for _, c := range s.Counts {
@@ -176,6 +179,11 @@ func (t *tally) merge(o *tally) {
 	}
 	for hash, version := range o.policies {
 		t.policies[hash] = version
+	}
+	for hash, entry := range o.noGeo {
+		if first, known := t.noGeo[hash]; !known || entry < first {
+			t.noGeo[hash] = entry
+		}
 	}
 	for geo := range o.geos {
 		t.geos[geo] = true
