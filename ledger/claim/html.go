@@ -79,6 +79,27 @@ func (v view) Predicates() []Predicate {
 // BoundColumns names the columns of the bounds.
 func (v view) BoundColumns() []string { return BoundColumns() }
 
+// BoundRows are the cells of the bounds, each divided where it may go on in a new line: before the time of day, and
+// inside an interval. All columns then fit beside each other on a screen and on paper.
+func (v view) BoundRows() [][][]string {
+	var rows [][][]string
+	for _, b := range v.Bounds {
+		var row [][]string
+		for i, cell := range b.Cells() {
+			switch {
+			case i == 0: // a partition
+				row = append(row, []string{cell})
+			case i <= 2:
+				row = append(row, strings.SplitAfter(cell, " "))
+			default:
+				row = append(row, strings.SplitAfter(cell, "T"))
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
 // Segment is a part of the whole as a piece of a bar that is barWidth wide.
 type Segment struct {
 	Class   string
