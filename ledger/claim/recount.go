@@ -147,7 +147,9 @@ func ParseRecount(text []byte) (*Recount, error) {
 	r := &Recount{hash: sha256.Sum256(text)}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(r); err != nil {
+	if err := d.Decode(r); errors.Is(err, io.EOF) {
+		return nil, errors.New("it is empty: the recount that should have filled it printed nothing")
+	} else if err != nil {
 		return nil, err
 	}
 	if r.Format != recountFormat {

@@ -424,7 +424,7 @@ func TestDamagedRecounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ old, new, want string }{
-		{good, "", "EOF"},
+		{good, "", "it is empty"},
 		{good, good[:len(good)/2], "EOF"},
 		{good, good + good, "its fields"},
 		{`"format": 1`, `"format": 2`, "format is 2"},
