@@ -19,12 +19,12 @@ type reportCmd struct {
 	Key          string   `placeholder:"VKEY" help:"Verifier key of the ledger: it is verified first. Without it nothing is checked, and the report says so."`
 	By           string   `enum:",hour,day" default:"" placeholder:"hour|day" help:"Divide by the time of records, in UTC; a range counts where its first record lies."`
 	Topic        []string `short:"t" sep:"none" placeholder:"TOPIC" help:"Source topic; may be repeated. Default: all."`
-	Jurisdiction []string `short:"j" sep:"none" placeholder:"NAME" help:"Sets with this jurisdiction, or none; may be repeated. Default: all."`
+	Jurisdiction []string `short:"j" sep:"none" placeholder:"NAME" help:"Sets with this jurisdiction; none: records without any candidate. May be repeated. Default: all."`
 	Format       string   `enum:"text,csv,json" default:"text" placeholder:"text|csv|json" help:"Default: text."`
 }
 
 func (reportCmd) Help() string {
-	return `Prints what share of the records went where and why, by set of jurisdictions, sink and reason, up to the ledger's current checkpoint. Percentages are cut off: 100.0000 means all, 0.0000 none. What was stored once more after a crash is not added up.
+	return `Prints what share of the records went where and why, by set of jurisdictions, sink and reason, up to the ledger's current checkpoint. Percentages are of the records asked for, and cut off: 100.0000 means all of them, 0.0000 none. What was stored once more after a crash is not added up.
 
 Example:
 

@@ -51,12 +51,27 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "; entries of what was stored once more, not added up: %s", share.Thousands(r.Replays))
 	}
 	b.WriteString("\n")
+	if only := r.only(); only != "" {
+		fmt.Fprintf(&b, "only %s; percentages are of these records\n", only)
+	}
 	if len(r.Rows) > 0 {
 		b.WriteByte('\n')
 		r.writeTable(&b)
 	}
 	_, err := io.WriteString(w, ledger.Visible(b.String()))
 	return err
+}
+
+// only says which records of the ledger were asked for, "" if all were: a share of a choice must not pass for one of all.
+func (r *Report) only() string {
+	var choices []string
+	if len(r.Topics) > 0 {
+		choices = append(choices, "topic "+strings.Join(r.Topics, " or "))
+	}
+	if len(r.Jurisdictions) > 0 {
+		choices = append(choices, "sets with "+strings.Join(r.Jurisdictions, " or "))
+	}
+	return strings.Join(choices, ", ")
 }
 
 // writeTable writes the rows; a period and a set are written where they begin.

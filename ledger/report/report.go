@@ -107,7 +107,7 @@ type Ledger struct {
 type Report struct {
 	Format        string   `json:"format"`
 	Ledger        Ledger   `json:"ledger"`
-	By            string   `json:"by,omitempty"` // length of a period as Go writes durations
+	By            string   `json:"by,omitempty"` // a period: hour, day, or its length as Go writes durations
 	Topics        []string `json:"topics"`
 	Jurisdictions []string `json:"jurisdictions"`
 	Ranges        uint64   `json:"ranges"`  // entries that were added up
@@ -130,6 +130,16 @@ type Row struct {
 	OfAll   string `json:"percent_of_all"` // of the period's records
 }
 
+func periodName(length time.Duration) string {
+	switch length {
+	case time.Hour:
+		return "hour"
+	case 24 * time.Hour:
+		return "day"
+	}
+	return length.String()
+}
+
 // Report is what was added up. l is the ledger that the entries came from.
 func (a *Accumulator) Report(l Ledger) *Report {
 	r := &Report{
@@ -137,7 +147,7 @@ func (a *Accumulator) Report(l Ledger) *Report {
 		Ranges: a.ranges, Replays: a.replays, Rows: []Row{},
 	}
 	if a.opts.By > 0 {
-		r.By = a.opts.By.String()
+		r.By = periodName(a.opts.By)
 	}
 	type setOf struct {
 		period int64
