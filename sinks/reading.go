@@ -75,15 +75,15 @@ func readPartition(root string, tp record.TopicPartition, d *wire.Decompressor, 
 	if err != nil {
 		return fmt.Errorf("read directory: %w", err)
 	}
-	for _, number := range sealed {
-		if err := readFile(dir, tp, number, sealedSuffix, d, fn); err != nil {
+	for _, name := range sealed {
+		if err := readFile(dir, tp, name, sealedSuffix, d, fn); err != nil {
 			return err
 		}
 	}
-	for _, number := range unfinished {
-		err := readFile(dir, tp, number, partSuffix, d, fn)
+	for _, name := range unfinished {
+		err := readFile(dir, tp, name, partSuffix, d, fn)
 		if errors.Is(err, fs.ErrNotExist) { // sealed since, or taken away with nothing in it
-			err = readFile(dir, tp, number, sealedSuffix, d, fn)
+			err = readFile(dir, tp, name, sealedSuffix, d, fn)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -92,18 +92,18 @@ func readPartition(root string, tp record.TopicPartition, d *wire.Decompressor, 
 	return nil
 }
 
-func readFile(dir string, tp record.TopicPartition, number int64, suffix string, d *wire.Decompressor, fn func(StoredRecord) error) error {
-	path := filepath.Join(dir, fileName(number, suffix))
+func readFile(dir string, tp record.TopicPartition, name segment, suffix string, d *wire.Decompressor, fn func(StoredRecord) error) error {
+	path := filepath.Join(dir, name.file(suffix))
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read file: %w", err)
 	}
 	defer f.Close() // opened for reading
-	r, err := newBatchReader(f, number)
+	r, err := newBatchReader(f, name.number)
 	if err != nil {
 		return fmt.Errorf("read file: %w", err)
 	}
-	out := StoredRecord{Source: tp, File: filepath.Join(partitionDir(tp), fileName(number, sealedSuffix))}
+	out := StoredRecord{Source: tp, File: filepath.Join(partitionDir(tp), name.file(sealedSuffix))}
 	for {
 		b, err := r.next()
 		if err == nil {

@@ -21,7 +21,7 @@ func TestReadDirOrderAndNames(t *testing.T) {
 		f.Deliver(t.Context(), 0, b)
 		mustStore(t, b)
 	}
-	for _, foreign := range []string{"notes.txt", "b-x/00000000000000000000.log", "b-2/README", "b-2/1.log", "a-01/00000000000000000000.log", "b-2/sub/x.log"} {
+	for _, foreign := range []string{"notes.txt", "b-x/00000000000000000000.0000000000000abc.log", "b-2/README", "b-2/1.log", "b-2/00000000000000000000.log", "b-2/00000000000000000000.0000000000000ABC.log", "a-01/00000000000000000000.0000000000000abc.log", "b-2/sub/x.log"} {
 		path := filepath.Join(dir, foreign)
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
@@ -40,7 +40,10 @@ func TestReadDirOrderAndNames(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	const zero = "/00000000000000000000.log"
+	for i, file := range got { // but for the id
+		got[i] = file[:strings.IndexByte(file, '.')]
+	}
+	const zero = "/00000000000000000000"
 	if diff := cmp.Diff([]string{"a-1" + zero, "a-1-0" + zero, "b-2" + zero, "b-10" + zero}, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
@@ -59,8 +62,8 @@ func TestReadDirSaysWhereDamageIs(t *testing.T) {
 	for name, at := range map[string]int{"payload": 70, "length": 9, "number": 3, "magic": 16, "count": 60} {
 		dir := t.TempDir()
 		next := unfinished(t, dir, "a", "b")
-		path := filepath.Join(dir, "events-0", fileName(0, sealedSuffix))
-		if err := os.Rename(filepath.Join(dir, "events-0", fileName(0, partSuffix)), path); err != nil {
+		path := filepath.Join(dir, "events-0", testFile.file(sealedSuffix))
+		if err := os.Rename(filepath.Join(dir, "events-0", testFile.file(partSuffix)), path); err != nil {
 			t.Fatal(err)
 		}
 		appendTo(t, path, flip(next, at))
@@ -94,7 +97,7 @@ func TestAppendJSON(t *testing.T) {
 }
 
 func FuzzFileNames(f *testing.F) {
-	for _, s := range []string{"events-0", "a-b-10", "-1", "a-01", "a--1", "..-0", "a/b-0", "00000000000000000000.log", "00000000000000000042.log.part", "+0000000000000000000.log"} {
+	for _, s := range []string{"events-0", "a-b-10", "-1", "a-01", "a--1", "..-0", "a/b-0", "00000000000000000000.0000000000000abc.log", "00000000000000000042.9f86d081884c7d65.log.part", "+0000000000000000000.0000000000000abc.log", "00000000000000000000.log"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -108,8 +111,8 @@ func FuzzFileNames(f *testing.F) {
 			if sealed {
 				suffix = sealedSuffix
 			}
-			if fileName(n, suffix) != name {
-				t.Errorf("%q reads as %d", name, n)
+			if n.file(suffix) != name {
+				t.Errorf("%q reads as %v", name, n)
 			}
 		}
 	})
@@ -131,7 +134,7 @@ func FuzzRecovery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		dir := t.TempDir()
 		unfinished(t, dir, "x")
-		path := filepath.Join(dir, "events-0", fileName(0, partSuffix))
+		path := filepath.Join(dir, "events-0", testFile.file(partSuffix))
 		if err := os.WriteFile(path, raw, 0o640); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +149,7 @@ func FuzzRecovery(f *testing.F) {
 		sink.Deliver(t.Context(), 0, b)
 		kept := mustStore(t, b).Places[0].BaseOffset > 0 // else the name is that of a new file
 		mustClose(t, sink)
-		sealed, err := os.ReadFile(filepath.Join(dir, "events-0", fileName(0, sealedSuffix)))
+		sealed, err := os.ReadFile(filepath.Join(dir, "events-0", testFile.file(sealedSuffix)))
 		if kept && (err != nil || !strings.HasPrefix(string(raw), string(sealed))) {
 			t.Errorf("recovery changed bytes that it kept: %v", err)
 		}

@@ -22,7 +22,7 @@ func TestOpenFaults(t *testing.T) {
 			t.Run(broken.name(), func(t *testing.T) {
 				cfg := fileConfig(t.TempDir())
 				whole := unfinished(t, cfg.Dir, "a", "b")
-				appendTo(t, filepath.Join(cfg.Dir, "events-0", fileName(0, partSuffix)), whole[:20])
+				appendTo(t, filepath.Join(cfg.Dir, "events-0", testFile.file(partSuffix)), whole[:20])
 				f := NewFile(cfg)
 				f.disk.around = broken.around
 				err := f.Open(t.Context())
@@ -41,6 +41,9 @@ func TestOpenFaults(t *testing.T) {
 	}
 }
 
+// testFile is what a crash leaves in these tests.
+var testFile = segment{0, 0xabc}
+
 // unfinished leaves a file as a crash does, with one batch, and gives the bytes of a batch that could follow.
 func unfinished(t *testing.T, dir string, values ...string) (follows []byte) {
 	t.Helper()
@@ -50,7 +53,7 @@ func unfinished(t *testing.T, dir string, values ...string) (follows []byte) {
 	if err := os.MkdirAll(filepath.Join(dir, "events-0"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "events-0", fileName(0, partSuffix)), b.Bytes, 0o640); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "events-0", testFile.file(partSuffix)), b.Bytes, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	return next.Bytes
@@ -82,7 +85,7 @@ func TestTornWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := fileConfig(t.TempDir())
 			unfinished(t, cfg.Dir, "a", "b")
-			appendTo(t, filepath.Join(cfg.Dir, "events-0", fileName(0, partSuffix)), tail)
+			appendTo(t, filepath.Join(cfg.Dir, "events-0", testFile.file(partSuffix)), tail)
 			if diff := cmp.Diff(map[string][]string{"events/0": {"a", "b"}}, readAll(t, cfg.Dir)); diff != "" {
 				t.Errorf("before recovery (-want +got):\n%s", diff)
 			}
@@ -106,7 +109,7 @@ func flip(b []byte, at int) []byte {
 
 // TestDamageIsNotCutOff: what a crash cannot have done is for an operator to look at.
 func TestDamageIsNotCutOff(t *testing.T) {
-	part, sealed := filepath.Join("events-0", fileName(0, partSuffix)), filepath.Join("events-0", fileName(0, sealedSuffix))
+	part, sealed := filepath.Join("events-0", testFile.file(partSuffix)), filepath.Join("events-0", testFile.file(sealedSuffix))
 	for name, spoil := range map[string]func(t *testing.T, dir string){
 		"a damaged batch before a whole one": func(t *testing.T, dir string) {
 			next := unfinished(t, dir, "a", "b")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,28 +18,40 @@ import (
 
 // A directory sink keeps the layout of a Kafka log directory, which the tools of Kafka read:
 //
-//	DIR/TOPIC-PARTITION/NUMBER.log        a sealed file: whole record batches, nothing is ever added
-//	DIR/TOPIC-PARTITION/NUMBER.log.part   the one file that is being written
+//	DIR/TOPIC-PARTITION/NUMBER.ID.log        a sealed file: whole record batches, nothing is ever added
+//	DIR/TOPIC-PARTITION/NUMBER.ID.log.part   the one file that is being written
 //
 // TOPIC and PARTITION are those of the source. NUMBER is that of the file's first record, 20 digits; records are
 // numbered from 0 in each TOPIC-PARTITION, in the order of the source, and the base offset of a batch is the
-// number of its first record.
+// number of its first record. ID is drawn when a file is made, 16 hex digits: receipts name files, and after a
+// lane has moved to a host with a directory of its own, or a directory was emptied, numbers begin anew.
 const (
 	sealedSuffix = ".log"
 	partSuffix   = ".log.part"
 	lockName     = ".lock"
 )
 
-func fileName(number int64, suffix string) string { return fmt.Sprintf("%020d%s", number, suffix) }
+// segment names a file of a partition's directory.
+type segment struct {
+	number int64
+	id     uint64
+}
 
-// parseFileName is the inverse of fileName; ok is false for any other name.
-func parseFileName(name string) (number int64, sealed, ok bool) {
+func (s segment) file(suffix string) string {
+	return fmt.Sprintf("%020d.%016x%s", s.number, s.id, suffix)
+}
+
+// parseFileName is the inverse of segment.file; ok is false for any other name.
+func parseFileName(name string) (s segment, sealed, ok bool) {
 	suffix := partSuffix
 	if sealed = strings.HasSuffix(name, sealedSuffix); sealed {
 		suffix = sealedSuffix
 	}
-	number, err := strconv.ParseInt(strings.TrimSuffix(name, suffix), 10, 64)
-	return number, sealed, err == nil && number >= 0 && fileName(number, suffix) == name
+	number, id, _ := strings.Cut(strings.TrimSuffix(name, suffix), ".")
+	n, numberErr := strconv.ParseInt(number, 10, 64)
+	i, idErr := strconv.ParseUint(id, 16, 64)
+	s = segment{n, i}
+	return s, sealed, numberErr == nil && idErr == nil && n >= 0 && s.file(suffix) == name
 }
 
 func partitionDir(tp record.TopicPartition) string {
@@ -73,7 +86,7 @@ type partitionLog struct {
 // acknowledged to nobody.
 type part struct {
 	file    *os.File
-	number  int64
+	name    segment
 	durable int64
 	opened  time.Time
 	broken  bool // a write or a sync failed: the kernel may have dropped pages, so nothing is added any more
@@ -97,7 +110,7 @@ func (l *partitionLog) store(batches []*record.Batch) ([]record.Place, error) {
 		end := at + int64(len(b.Bytes))
 		last := number + int64(b.Records) - 1
 		place := record.Place{
-			File: filepath.Join(l.dir, fileName(l.part.number, sealedSuffix)), From: at, To: end,
+			File: filepath.Join(l.dir, l.part.name.file(sealedSuffix)), From: at, To: end,
 			BaseOffset: number, LastOffset: last, Records: b.Records,
 		}
 		if b.Digest {
@@ -132,16 +145,12 @@ func (l *partitionLog) open() error {
 		}
 		l.made = true
 	}
-	// A file of this name holds nothing that was acknowledged, or next would be higher.
-	path := filepath.Join(dir, fileName(l.next, partSuffix))
-	if err := l.disk.remove(path); err != nil {
-		return err
-	}
-	f, err := l.disk.create(path)
+	name := segment{l.next, rand.Uint64()}
+	f, err := l.disk.create(filepath.Join(dir, name.file(partSuffix)))
 	if err != nil {
 		return err
 	}
-	l.part = &part{file: f, number: l.next, opened: time.Now()}
+	l.part = &part{file: f, name: name, opened: time.Now()}
 	if err := l.disk.syncDir(dir); err != nil {
 		l.part.broken = true
 		return err
@@ -177,7 +186,7 @@ func (l *partitionLog) seal() error {
 		return nil
 	}
 	dir := filepath.Join(l.root, l.dir)
-	path := filepath.Join(dir, fileName(p.number, partSuffix))
+	path := filepath.Join(dir, p.name.file(partSuffix))
 	if p.durable == 0 {
 		if err := l.disk.remove(path); err != nil {
 			return err
@@ -191,7 +200,7 @@ func (l *partitionLog) seal() error {
 				return err
 			}
 		}
-		if err := l.disk.rename(path, filepath.Join(dir, fileName(p.number, sealedSuffix))); err != nil {
+		if err := l.disk.rename(path, filepath.Join(dir, p.name.file(sealedSuffix))); err != nil {
 			return err
 		}
 		if err := l.disk.syncDir(dir); err != nil {
@@ -212,20 +221,21 @@ func (l *partitionLog) recover(ctx context.Context, sink string) error {
 	}
 	l.made = true
 	if n := len(sealed); n > 0 {
-		end, err := scanFile(filepath.Join(dir, fileName(sealed[n-1], sealedSuffix)), sealed[n-1], false)
+		last := sealed[n-1]
+		end, err := scanFile(filepath.Join(dir, last.file(sealedSuffix)), last.number, false)
 		if err != nil {
 			return err
 		}
 		if end.damage != "" {
-			return damaged(sink, filepath.Join(l.dir, fileName(sealed[n-1], sealedSuffix)), end)
+			return damaged(sink, filepath.Join(l.dir, last.file(sealedSuffix)), end)
 		}
 		l.next = end.next
 	}
-	for _, number := range unfinished {
+	for _, name := range unfinished {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := l.recoverPart(sink, number); err != nil {
+		if err := l.recoverPart(sink, name); err != nil {
 			return err
 		}
 	}
@@ -233,25 +243,25 @@ func (l *partitionLog) recover(ctx context.Context, sink string) error {
 }
 
 // recoverPart cuts an unfinished file off behind its last whole batch and seals it as any other.
-func (l *partitionLog) recoverPart(sink string, number int64) error {
-	name := fileName(number, partSuffix)
-	path := filepath.Join(l.root, l.dir, name)
-	if number < l.next {
-		return damaged(sink, filepath.Join(l.dir, name), scanned{damage: "its records are in a sealed file too"})
+func (l *partitionLog) recoverPart(sink string, name segment) error {
+	file := filepath.Join(l.dir, name.file(partSuffix))
+	path := filepath.Join(l.root, file)
+	if name.number < l.next {
+		return damaged(sink, file, scanned{damage: "its records are in a sealed file too"})
 	}
-	end, err := scanFile(path, number, true)
+	end, err := scanFile(path, name.number, true)
 	if err != nil {
 		return err
 	}
 	if end.more {
-		return damaged(sink, filepath.Join(l.dir, name), end)
+		return damaged(sink, file, end)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	l.next = end.next
-	l.part = &part{file: f, number: number, durable: end.at, opened: time.Now(), broken: true}
+	l.part = &part{file: f, name: name, durable: end.at, opened: time.Now(), broken: true}
 	if err := l.seal(); err != nil {
 		return fmt.Errorf("seal %s: %w", path, err)
 	}
@@ -266,9 +276,9 @@ func damaged(sink, file string, end scanned) error {
 	}
 }
 
-// listFiles gives the numbers of the files in a partition's directory, in order; names of other kinds are left
+// listFiles gives the names of the files in a partition's directory, in order; names of other kinds are left
 // alone. A directory that is not there is empty.
-func listFiles(dir string) (sealed, unfinished []int64, err error) {
+func listFiles(dir string) (sealed, unfinished []segment, err error) {
 	entries, err := os.ReadDir(dir) // sorted by name, which is by number
 	if err != nil {
 		if os.IsNotExist(err) {
@@ -277,13 +287,13 @@ func listFiles(dir string) (sealed, unfinished []int64, err error) {
 		return nil, nil, err
 	}
 	for _, e := range entries {
-		number, isSealed, ok := parseFileName(e.Name())
+		name, isSealed, ok := parseFileName(e.Name())
 		switch {
 		case !ok || e.Type()&fs.ModeType != 0:
 		case isSealed:
-			sealed = append(sealed, number)
+			sealed = append(sealed, name)
 		default:
-			unfinished = append(unfinished, number)
+			unfinished = append(unfinished, name)
 		}
 	}
 	return sealed, unfinished, nil

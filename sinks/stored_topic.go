@@ -104,8 +104,8 @@ func StoredFiles(dir string) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list files: %w", err)
 		}
-		for _, number := range append(sealed, unfinished...) {
-			all = append(all, partitionDir(tp)+"/"+fileName(number, sealedSuffix))
+		for _, name := range append(sealed, unfinished...) {
+			all = append(all, partitionDir(tp)+"/"+name.file(sealedSuffix))
 		}
 	}
 	return all, nil

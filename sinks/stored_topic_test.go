@@ -48,7 +48,7 @@ func TestStoredTopicRefuses(t *testing.T) {
 func TestStoredFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{
-		"events-1/00000000000000000000.log", "events-1/00000000000000000007.log.part", "events-1/notes.txt", "clicks-0/00000000000000000000.log", "other/x.log", ".lock",
+		"events-1/00000000000000000000.0000000000000abc.log", "events-1/00000000000000000007.0000000000000abc.log.part", "events-1/notes.txt", "clicks-0/00000000000000000000.0000000000000abc.log", "other/x.log", ".lock",
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
@@ -59,7 +59,7 @@ func TestStoredFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"clicks-0/00000000000000000000.log", "events-1/00000000000000000000.log", "events-1/00000000000000000007.log"}
+	want := []string{"clicks-0/00000000000000000000.0000000000000abc.log", "events-1/00000000000000000000.0000000000000abc.log", "events-1/00000000000000000007.0000000000000abc.log"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

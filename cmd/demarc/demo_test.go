@@ -52,6 +52,6 @@ func TestCatRefuses(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "events-0"), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "events-0"), "00000000000000000000.log", "no batch at all, and long enough to look like a header of one, which takes 61 bytes")
-	call{args: []string{"cat", dir}}.run(t).want(t, 3, "", "00000000000000000000.log")
+	write(t, filepath.Join(dir, "events-0"), "00000000000000000000.0000000000000abc.log", "no batch at all, and long enough to look like a header of one, which takes 61 bytes")
+	call{args: []string{"cat", dir}}.run(t).want(t, 3, "", "00000000000000000000.0000000000000abc.log")
 }

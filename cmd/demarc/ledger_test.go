@@ -49,6 +49,20 @@ func TestRunKeepsALedgerThatVerifies(t *testing.T) {
 	call{args: []string{"verify", dir, "--key", strings.TrimSpace(other.out)}}.run(t).want(t, 1, "key", "")
 }
 
+// TestQuarantineThatWasTakenAway: a directory begins anew, as on another host, and the ledger goes on to verify.
+func TestQuarantineThatWasTakenAway(t *testing.T) {
+	s := newSite(t, "us-cluster")
+	dir, vkey := s.ledgerOf(t)
+	for range 2 {
+		s.produce(t, "US", "", "")
+		call{args: []string{"run", s.policy, "--until-end"}, env: s.env}.run(t).want(t, 0, "quarantined: 2 of 3", "stopped")
+		if err := os.RemoveAll(filepath.Join(s.dir, "hold")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call{args: []string{"verify", dir, "--key", vkey}}.run(t).want(t, 0, "good: example.com/test", "")
+}
+
 // TestRunServesItsLedger: an auditor needs no access to the folder.
 func TestRunServesItsLedger(t *testing.T) {
 	s := newSite(t, "us-cluster")

@@ -218,7 +218,7 @@ var tamperings = []tampering{
 		sinks: func(w *world) {
 			text, err := os.ReadFile(w.holdFile())
 			if err == nil {
-				err = os.WriteFile(filepath.Join(filepath.Dir(w.holdFile()), strings.Repeat("0", 18)+"99.log"), text, 0o600)
+				err = os.WriteFile(filepath.Join(filepath.Dir(w.holdFile()), strings.Repeat("0", 18)+"99.0000000000000abc.log"), text, 0o600)
 			}
 			if err != nil {
 				w.t.Fatal(err)
