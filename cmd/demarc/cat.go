@@ -22,7 +22,9 @@ Example:
 func (cmd catCmd) Run(s *streams) error {
 	w := bufio.NewWriterSize(s.out, 64<<10)
 	var line []byte
+	empty := true
 	err := sinks.ReadDir(cmd.Dir, func(r sinks.StoredRecord) (err error) {
+		empty = false
 		if line, err = r.AppendJSON(line[:0]); err == nil {
 			_, err = w.Write(line)
 		}
@@ -33,6 +35,9 @@ func (cmd catCmd) Run(s *streams) error {
 	}
 	if err != nil {
 		return fmt.Errorf("print %s: %w", cmd.Dir, err)
+	}
+	if empty {
+		fmt.Fprintf(s.err, "demarc: %s holds no record; a file sink's directory has one for each source partition, such as events-0\n", cmd.Dir)
 	}
 	return nil
 }

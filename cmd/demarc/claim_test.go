@@ -204,6 +204,6 @@ func TestReport(t *testing.T) {
 		t.Errorf("%v: %s", err, r.out)
 	}
 	call{args: []string{"report", filepath.Join(dir, "none")}}.run(t).want(t, 2, "", "no such file")
-	call{args: []string{"report", t.TempDir()}}.run(t).want(t, 2, "", "checkpoint")
+	call{args: []string{"report", t.TempDir()}}.run(t).want(t, 2, "", "checkpoint: is not there; is it a ledger?")
 	call{args: []string{"report", dir, "--by", "minute"}}.run(t).want(t, 2, "", "--by")
 }

@@ -49,6 +49,7 @@ func TestCatRefuses(t *testing.T) {
 	dir := t.TempDir()
 	call{args: []string{"cat", filepath.Join(dir, "none")}}.run(t).want(t, 2, "", "no such file")
 	call{args: []string{"cat", write(t, dir, "file", "")}}.run(t).want(t, 2, "", "not a directory")
+	call{args: []string{"cat", dir}}.run(t).want(t, 0, "", "holds no record")
 	if err := os.Mkdir(filepath.Join(dir, "events-0"), 0o750); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -69,7 +70,7 @@ func run(args []string, s *streams) int {
 		if len(args) > 0 && !knows(parser.Model, args[0]) {
 			fmt.Fprintf(s.err, "The commands are %s.\n", strings.Join(commands(parser.Model), ", "))
 		}
-		fmt.Fprintln(s.err, "Run `demarc --help` to see what there is.")
+		fmt.Fprintf(s.err, "Run `%s --help` to see what there is.\n", strings.Join(append([]string{"demarc"}, commandOf(err)...), " "))
 		return exitUsage
 	}
 	err = ctx.Run(s, ctx.Model)
@@ -77,6 +78,18 @@ func run(args []string, s *streams) int {
 		fmt.Fprintln(s.err, "demarc:", strings.ReplaceAll(err.Error(), "\n", "\ndemarc: "))
 	}
 	return exitCode(err)
+}
+
+// commandOf is the command that a faulty command line is one of, nothing if it names none.
+func commandOf(err error) (names []string) {
+	if faulty, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range faulty.Context.Path {
+			if step.Command != nil {
+				names = append(names, step.Command.Name)
+			}
+		}
+	}
+	return names
 }
 
 // asFlag turns "help" and "help COMMAND" into what the parser knows: --help after the command.

@@ -26,7 +26,7 @@ type recountCmd struct {
 	Key    string   `required:"" placeholder:"VKEY" help:"Verifier key of the ledger, NAME+HASH+BASE64, as \"demarc ledger init\" printed it."`
 	Places []string `name:"places" placeholder:"POLICY" sep:"none" help:"Another policy file whose sinks may be read as well, for receipts under an older policy. Can be repeated."`
 	Source bool     `help:"Compare with the source too: every record of every range must be in a sink, unchanged."`
-	Sample uint64   `placeholder:"N" help:"Look at N receipts, chosen at random, in place of all."`
+	Sample *uint64  `placeholder:"N" help:"Look at N receipts, chosen at random, in place of all."`
 	Seed   *uint64  `help:"Choose the sample that this number, printed by an earlier recount, chose."`
 	Geo    []string `placeholder:"FILE" sep:"none" help:"Geo database that records were decided with, beside the embedded one and DEMARC_GEO_DB. Can be repeated."`
 	Format string   `enum:"text,json" default:"text" placeholder:"text|json" help:"Default: text."`
@@ -50,10 +50,15 @@ func (cmd recountCmd) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	if cmd.Seed != nil && cmd.Sample == 0 {
+	if cmd.Seed != nil && cmd.Sample == nil {
 		return usageError(errors.New("--seed: means nothing without --sample"))
 	}
-	cfg := recount.Config{Ledger: log, Key: key, Sample: cmd.Sample, Seed: cmd.seed(), ClientID: clientID}
+	cfg := recount.Config{Ledger: log, Key: key, Seed: cmd.seed(), ClientID: clientID}
+	if cmd.Sample != nil {
+		if cfg.Sample = *cmd.Sample; cfg.Sample == 0 {
+			return usageError(errors.New("--sample=0: want at least 1, or no --sample for all receipts"))
+		}
+	}
 	settings, err := cmd.sinks(s, &cfg)
 	if err != nil {
 		return err

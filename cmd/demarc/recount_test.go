@@ -102,6 +102,7 @@ func TestRecountExitCodes(t *testing.T) {
 		{"no key", []string{ledgerDir, s.policy}, s.env, 2, "", "--key"},
 		{"no verifier key", []string{ledgerDir, s.policy, "--key", "x"}, s.env, 2, "", "parse verifier key"},
 		{"a seed without a sample", []string{ledgerDir, s.policy, "--key", vkey, "--seed", "1"}, s.env, 2, "", "--seed"},
+		{"a sample of none", []string{ledgerDir, s.policy, "--key", vkey, "--sample", "0"}, s.env, 2, "", "--sample=0: want at least 1"},
 		{"no source", []string{ledgerDir, s.policy, "--key", vkey, "--source"}, nil, 2, "", "DEMARC_BROKERS is not set"},
 		{"no geo file", []string{ledgerDir, s.policy, "--key", vkey, "--geo", moved + "/none"}, s.env, 2, "", "read geo database"},
 		{"a setting of no sink", []string{ledgerDir, s.policy, "--key", vkey}, append(s.env, "DEMARC_SINK_X_TLS=true"), 2, "", "DEMARC_SINK_X_TLS: no such setting"},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func readUnverified(s *streams, location string, visit func(uint64, *ledger.Entr
 	}
 	ctx := context.Background()
 	text, err := log.Checkpoint(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; is it a ledger?", err)
+	}
 	if err != nil {
 		return report.Ledger{}, couldNotRead(location, err)
 	}

@@ -110,7 +110,7 @@ func (c *configuration) completeSequence() error {
 		{c.Ledger, "LEDGER", "the folder to write, made by demarc ledger init"},
 		{c.LedgerTopic, "LEDGER_TOPIC", "the topic that the instances append to"},
 		{c.LedgerCheckpoints, "LEDGER_CHECKPOINTS_TOPIC", "the topic to say in what is signed"},
-		{strings.Join(c.ledgerBrokers(), ","), "LEDGER_BROKERS", "the cluster of both topics"},
+		{strings.Join(c.ledgerBrokers(), ","), "LEDGER_BROKERS", "the cluster of both topics; DEMARC_BROKERS will do if that is the source's"},
 	} {
 		if s.value == "" {
 			faults = append(faults, fmt.Errorf("%s%s is not set: %s", envPrefix, s.name, s.meaning))

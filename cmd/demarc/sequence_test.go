@@ -52,6 +52,7 @@ func TestSequenceRefuses(t *testing.T) {
 	call{args: []string{"run", s.policy, "--until-end"}, env: append(instance, "DEMARC_LEDGER="+dir)}.run(t).want(t, 2, "", "are both set")
 	call{args: []string{"gap", "events/0", "--to", "9", "--reason", "test"}, env: append(instance, "DEMARC_LEDGER="+dir)}.run(t).want(t, 2, "", "are both set")
 	call{args: []string{"sequence"}}.run(t).want(t, 2, "", "DEMARC_LEDGER_CHECKPOINTS_TOPIC is not set")
+	call{args: []string{"sequence"}}.run(t).want(t, 2, "", "DEMARC_BROKERS will do")
 	call{args: []string{"sequence"}, env: append(sequencer, "DEMARC_LEDGER_TOPIC=none")}.run(t).want(t, 2, "", "kafka-topics.sh")
 	call{args: []string{"sequence"}, env: append(sequencer, "DEMARC_LEDGER="+dir+".none")}.run(t).want(t, 2, "", "demarc ledger init")
 	call{args: []string{"run", s.policy, "--until-end"}, env: append(instance, "DEMARC_LEDGER_TOPIC=none")}.run(t).want(t, 2, "", "kafka-topics.sh")

@@ -113,6 +113,9 @@ func openTiles(location string) (*tiles.Log, error) {
 		}
 		return tiles.New(source), nil
 	}
+	if strings.Contains(location, "://") {
+		return nil, usageError(fmt.Errorf("open ledger %s: want a folder, or an http or https URL", location))
+	}
 	info, err := os.Stat(location)
 	if err == nil && !info.IsDir() {
 		err = usageError(errors.New("it is not a folder"))

@@ -104,11 +104,13 @@ func TestVerifyIsAskedInAnotherForm(t *testing.T) {
 		want string
 	}{
 		{[]string{dir}, "missing flags: --key"},
+		{nil, "Run `demarc verify --help`"},
 		{[]string{dir, "--key", "key"}, "parse verifier key: want the key itself"},
 		{[]string{filepath.Join(dir, "none"), "--key", vkey}, "open ledger "},
 		{[]string{filepath.Join(dir, "checkpoint"), "--key", vkey}, "it is not a folder"},
+		{[]string{"ftp://example.com/ledger", "--key", vkey}, "want a folder, or an http or https URL"},
 		{[]string{"http://", "--key", vkey}, "parse URL of the log: want http://HOST/PATH"},
-		{[]string{dir, "--key", vkey, "--since", empty}, "malformed note"},
+		{[]string{dir, "--key", vkey, "--since", empty}, "is no signed checkpoint"},
 		{[]string{dir, "--key", vkey, "--since", filepath.Join(dir, "none")}, "read checkpoint: "},
 		{[]string{dir, "--key", vkey, "--witness", "2-of-1", empty}, "want K-of-N FILE, such as 2-of-3 witnesses.txt"},
 		{[]string{dir, "--key", vkey, "--witness", "1-of-1", empty}, "holds 0 keys, not 1"},

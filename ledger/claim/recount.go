@@ -150,7 +150,7 @@ func ParseRecount(text []byte) (*Recount, error) {
 	if err := d.Decode(r); errors.Is(err, io.EOF) {
 		return nil, errors.New("it is empty: the recount that should have filled it printed nothing")
 	} else if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it is not what `demarc recount --format json` prints: %w", err)
 	}
 	if r.Format != recountFormat {
 		return nil, fmt.Errorf("format is %d: this demarc reads format %d", r.Format, recountFormat)

@@ -425,6 +425,7 @@ func TestDamagedRecounts(t *testing.T) {
 	}
 	for _, tc := range []struct{ old, new, want string }{
 		{good, "", "it is empty"},
+		{good, "verb: routed", "demarc recount --format json"},
 		{good, good[:len(good)/2], "EOF"},
 		{good, good + good, "its fields"},
 		{`"format": 1`, `"format": 2`, "format is 2"},

@@ -83,7 +83,7 @@ func noteError(err error, key Key) error {
 	case errors.As(err, &invalid):
 		return fmt.Errorf("%w: the signature of %s does not fit the text", ErrNotSigned, key.Name())
 	default:
-		return err
+		return fmt.Errorf("is no signed checkpoint: %w", err)
 	}
 }
 
