@@ -102,12 +102,14 @@ func (g gap) pass(ctx context.Context, reason string) (from int64, err error) {
 	if from, err = g.from(ctx, source.Stream()); err != nil {
 		return 0, err
 	}
-	end, err := g.end(ctx)
+	first, end, err := g.reach(ctx)
 	switch {
 	case err != nil:
 		return 0, err
 	case g.to <= from:
 		return 0, usageError(fmt.Errorf("--to=%d: the ledger covers %s up to offset %d already", g.to, g.tp, from))
+	case g.to < first:
+		return 0, usageError(fmt.Errorf("--to=%d: what lies below offset %d of %s is gone: give --to %d, or the partition stops again", g.to, first, g.tp, first))
 	case g.to > end:
 		return 0, usageError(fmt.Errorf("--to=%d: %s ends at offset %d: what is not written yet cannot be passed over", g.to, g.tp, end))
 	}
@@ -139,24 +141,24 @@ func (g gap) from(ctx context.Context, stream ledger.Stream) (int64, error) {
 	return from, nil
 }
 
-// end is the first offset that is not written yet.
-func (g gap) end(ctx context.Context) (int64, error) {
+// reach is the first offset that is there, and the first that is not written yet.
+func (g gap) reach(ctx context.Context) (first, end int64, err error) {
 	partition := int(g.tp.Partition)
 	res, err := g.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Topics: map[string][]kafka.OffsetRequest{g.tp.Topic: {{Partition: partition, Timestamp: kafka.LastOffset}}},
+		Topics: map[string][]kafka.OffsetRequest{g.tp.Topic: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)}},
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read the end of %s: %w", g.tp, err)
+		return 0, 0, fmt.Errorf("read how far %s reaches: %w", g.tp, err)
 	}
 	for _, p := range res.Topics[g.tp.Topic] {
 		if p.Error != nil {
-			return 0, fmt.Errorf("read the end of %s: %w", g.tp, p.Error)
+			return 0, 0, fmt.Errorf("read how far %s reaches: %w", g.tp, p.Error)
 		}
 		if p.Partition == partition {
-			return p.LastOffset, nil
+			return p.FirstOffset, p.LastOffset, nil
 		}
 	}
-	return 0, fmt.Errorf("read the end of %s: no answer from its leader", g.tp)
+	return 0, 0, fmt.Errorf("read how far %s reaches: no answer from its leader", g.tp)
 }
 
 // committed is the group's offset, -1 if it has none.

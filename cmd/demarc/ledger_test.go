@@ -149,6 +149,7 @@ func TestGap(t *testing.T) {
 	gap("events/9", "--to", "1", "--reason", "none").want(t, 2, "", "tells anything of events/9")
 	gap("events/0", "--to", "5", "--reason", "none").want(t, 2, "", "events/0 ends at offset 4")
 	gap("events", "--to", "1", "--reason", "none").want(t, 2, "", "TOPIC/PARTITION")
+	gap("events/0", "--to", "2", "--reason", "none").want(t, 2, "", "what lies below offset 3 of events/0 is gone: give --to 3")
 	gap("events/0", "--to", "3", "--reason", " ").want(t, 2, "", "--reason")
 	gap("events/0", "--to", "3", "--reason", "retention deleted them").want(t, 0, "offsets 1 to 2 are a gap", "")
 	run().want(t, 0, "records in", "stopped")
