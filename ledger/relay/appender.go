@@ -164,17 +164,28 @@ func (a *Appender) Append(ctx context.Context, entries []ledger.Entry) error {
 		}
 		items[i] = item{entry: e, message: message{key: []byte(keyOf(e)), value: text, at: time.Now().UnixMilli()}}
 	}
+	var done []part
 	for len(items) > 0 {
 		n, lane := 1, a.laneOf(items[0].entry)
 		for n < len(items) && a.laneOf(items[n].entry) == lane {
 			n++
 		}
-		if err := a.append(ctx, lane, items[:n]); err != nil {
+		l, err := a.append(ctx, lane, items[:n])
+		if err != nil {
+			for _, p := range done { // they come again with the rest
+				p.lane.frontier.remember(p.items)
+			}
 			return err
 		}
-		items = items[n:]
+		done, items = append(done, part{l, items[:n]}), items[n:]
 	}
 	return nil
+}
+
+// part is what of a call one lane has committed.
+type part struct {
+	lane  *lane
+	items []item
 }
 
 // noLane is what is of no source partition.
@@ -187,7 +198,7 @@ func (a *Appender) laneOf(e ledger.Entry) int {
 	return noLane
 }
 
-func (a *Appender) append(ctx context.Context, n int, items []item) error {
+func (a *Appender) append(ctx context.Context, n int, items []item) (*lane, error) {
 	a.mu.Lock()
 	l, count := a.own, a.count
 	if n != noLane {
@@ -195,14 +206,14 @@ func (a *Appender) append(ctx context.Context, n int, items []item) error {
 	}
 	a.mu.Unlock()
 	if l == nil {
-		return fmt.Errorf("append for lane %d: %w: this process does not own it", n, ledger.ErrRefused)
+		return nil, fmt.Errorf("append for lane %d: %w: this process does not own it", n, ledger.ErrRefused)
 	}
 	for i := range items {
 		if s, ok := streamOf(items[i].entry); ok {
 			items[i].message.partition = home(s, count)
 		}
 	}
-	return l.append(ctx, &request{items: items, done: make(chan error, 1)})
+	return l, l.append(ctx, &request{items: items, done: make(chan error, 1)})
 }
 
 // Close ends all work. What is under way may be committed or not.

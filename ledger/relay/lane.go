@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/demarc/demarc/ledger"
@@ -115,7 +116,7 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 	for _, r := range group {
 		fresh, err := l.frontier.admit(r.items)
 		if err != nil || len(fresh) == 0 {
-			r.done <- err
+			l.answer(r, err)
 			continue
 		}
 		for _, it := range fresh {
@@ -140,10 +141,18 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 	}
 	l.frontier.drop()
 	for _, r := range written {
-		r.done <- err
-		if err == nil && r.left.Load() {
-			l.frontier.remember(r.items)
-		}
+		l.answer(r, err)
+	}
+}
+
+// answer ends a request. What it had is remembered if it may come again although it is there, and else not any more.
+func (l *lane) answer(r *request, err error) {
+	if err == nil {
+		l.frontier.forget(r.items)
+	}
+	r.done <- err
+	if err == nil && r.left.Load() {
+		l.frontier.remember(r.items)
 	}
 }
 
@@ -151,7 +160,10 @@ func (l *lane) transaction(ctx context.Context, group []*request) {
 type frontier struct {
 	ends map[ledger.Stream]int64 // as far as committed
 	open map[ledger.Stream]int64 // as far as the transaction under way goes
-	// there are entries that were committed when their caller had gone, who may come again.
+
+	mu sync.Mutex
+	// there are entries that were committed, and whose caller does not know it, or was told of another lane's failure in
+	// the same call: they may come again.
 	there map[[sha256.Size]byte]bool
 }
 
@@ -166,7 +178,7 @@ func newFrontier(ends map[ledger.Stream]int64) *frontier {
 func (f *frontier) admit(items []item) (fresh []item, err error) {
 	own := map[ledger.Stream]int64{}
 	for _, it := range items {
-		if len(f.there) > 0 && f.there[sha256.Sum256(it.message.value)] {
+		if f.holds(it) {
 			continue
 		}
 		fresh = append(fresh, it)
@@ -204,8 +216,27 @@ func (f *frontier) keep() {
 // drop says that it is over.
 func (f *frontier) drop() { clear(f.open) }
 
+func (f *frontier) holds(it item) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.there) > 0 && f.there[sha256.Sum256(it.message.value)]
+}
+
 func (f *frontier) remember(items []item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, it := range items {
 		f.there[sha256.Sum256(it.message.value)] = true
+	}
+}
+
+func (f *frontier) forget(items []item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.there) == 0 {
+		return
+	}
+	for _, it := range items {
+		delete(f.there, sha256.Sum256(it.message.value))
 	}
 }
