@@ -60,14 +60,15 @@ func (a *Appender) Open(ctx context.Context) error {
 	return nil
 }
 
-// laneID is the transactional id of a lane.
-func (a *Appender) laneID(lane int) string {
-	return fmt.Sprintf("demarc-%s-lane-%d", a.cfg.Group, lane)
+// laneID is the transactional id of a lane of a source cluster. Groups of the same name read other clusters, and other
+// ledgers have their topics beside this one: they have lanes of their own.
+func (a *Appender) laneID(source string, lane int) string {
+	return fmt.Sprintf("demarc-%s-lane-%d-%s-%s", a.cfg.Group, lane, a.cfg.Topic, source)
 }
 
-// Resume takes over the lanes of source partitions, all of which must be asked for in one call. When it returns, nobody
-// who owned one before can append for it, and the answer says where the entries of each partition end; one without
-// entries is left out. It may be called again at any time, for the same lanes too.
+// Resume takes over the lanes of source partitions, all of one cluster, which must be asked for in one call. When it
+// returns, nobody who owned one before can append for it, and the answer says where the entries of each partition end;
+// one without entries is left out. It may be called again at any time, for the same lanes too.
 //
 // It waits for transactions that others have open in the same partitions of the entries topic, for a minute at most. See
 // find for what it reads.
@@ -114,8 +115,8 @@ func (a *Appender) Resume(ctx context.Context, partitions []ledger.Stream) (map[
 // take ends this process's own work on lanes, and everybody else's.
 func (a *Appender) take(ctx context.Context, byLane map[int][]ledger.Stream) (map[int]*producer, error) {
 	taken := map[int]*producer{}
-	for n := range byLane {
-		taken[n] = newProducer(a.cluster, a.cfg.Topic, a.laneID(n), transactionTimeout)
+	for n, streams := range byLane {
+		taken[n] = newProducer(a.cluster, a.cfg.Topic, a.laneID(streams[0].Cluster, n), transactionTimeout)
 	}
 	a.mu.Lock()
 	var old []*lane

@@ -210,3 +210,26 @@ func TestWhatIsOfNoPartitionGoesOnAfterATimeout(t *testing.T) {
 	}
 	mustAppend(t, a, pins)
 }
+
+// TestStrangersDoNotFenceEachOther: two sources, or two ledgers, whose topics are on one cluster, with the default group
+// both. Each owns its lanes.
+func TestStrangersDoNotFenceEachOther(t *testing.T) {
+	b := newBroker(t)
+	create(t, b, "other.entries", nil)
+	elsewhere := config(b.Brokers())
+	elsewhere.Topic = "other.entries"
+	otherLedger := NewAppender(AppenderConfig{Config: elsewhere, Group: "g", Lanes: lanes})
+	if err := otherLedger.Open(context60(t)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = otherLedger.Close() })
+	a, otherSource := newAppender(t, b.Brokers()), newAppender(t, b.Brokers())
+	foreign := span(t, 1, 0, 10)
+	foreign.Range.Source.Cluster = "src2"
+	mustResume(t, a, stream(1))
+	mustResume(t, otherSource, foreign.Range.Source.Stream())
+	mustResume(t, otherLedger, stream(1))
+	mustAppend(t, a, span(t, 1, 0, 10))
+	mustAppend(t, otherSource, foreign)
+	mustAppend(t, otherLedger, span(t, 1, 0, 10))
+}
