@@ -101,7 +101,7 @@ func (g *guard) check(ctx context.Context, log tree) (*vow, error) {
 }
 
 // newest reads the last vow of this log; nil if there is none.
-func (g *guard) newest(ctx context.Context) (found *vow, err error) {
+func (g *guard) newest(ctx context.Context) (*vow, error) {
 	const partition = 0
 	var bounds [2]int64
 	for i, at := range []int64{kafka.FirstOffset, kafka.LastOffset} {
@@ -111,26 +111,40 @@ func (g *guard) newest(ctx context.Context) (found *vow, err error) {
 		}
 		bounds[i] = offsets[partition]
 	}
-	err = g.cluster.backwards(ctx, g.topic, partition, bounds[0], bounds[1], func(records []stored) (bool, error) {
-		for i := len(records) - 1; i >= 0; i-- {
-			if string(records[i].key) != g.origin {
-				continue
-			}
-			found = &vow{}
-			d := json.NewDecoder(bytes.NewReader(records[i].value))
-			d.DisallowUnknownFields()
-			if err := d.Decode(found); err != nil || found.Origin != g.origin {
-				return false, fmt.Errorf("the record at offset %d is none of a sequencer: %w", records[i].offset, errors.Join(errForGood, err))
-			}
-			return true, nil
-		}
-		return false, nil
-	})
+	last := &lastOf{key: g.origin}
+	err := g.cluster.backwards(ctx, g.topic, partition, bounds[0], bounds[1], last)
 	if err != nil {
 		return nil, fmt.Errorf("read the newest checkpoint record in %s: %w", g.topic, err)
 	}
-	return found, nil
+	if !last.found {
+		return nil, nil
+	}
+	v := &vow{}
+	d := json.NewDecoder(bytes.NewReader(last.record.value))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil || v.Origin != g.origin {
+		return nil, fmt.Errorf("read the newest checkpoint record in %s: the record at offset %d is none of a sequencer: %w", g.topic, last.record.offset, errors.Join(errForGood, err))
+	}
+	return v, nil
 }
+
+// lastOf looks for the last record with a key, as a finder.
+type lastOf struct {
+	key    string
+	record stored
+	found  bool
+}
+
+func (l *lastOf) see(records []stored) error {
+	for _, r := range records {
+		if string(r.key) == l.key {
+			l.record, l.found = r, true
+		}
+	}
+	return nil
+}
+
+func (l *lastOf) enough() bool { return l.found }
 
 // setMark says below which places of the entries topic nothing is left to do.
 func (g *guard) setMark(next map[int32]int64) {

@@ -191,24 +191,25 @@ const (
 	widen       = 4
 )
 
-// backwards reads a partition's committed records below end in windows, each four times the one before it, until enough
-// says so or the partition's first record was read. Within a window the records come in their order. So the cost is at
-// most about five times what lies between the end and what was looked for, and all of the partition if it is not there.
-func (c *cluster) backwards(ctx context.Context, topic string, partition int32, start, end int64, window func([]stored) (enough bool, err error)) error {
+// finder is who looks for something in a partition from its end on.
+type finder interface {
+	// see takes committed records of a window, in their order and in pieces: a window may be larger than memory.
+	see(records []stored) error
+	// enough ends a window, and reports whether nothing is looked for any more.
+	enough() bool
+}
+
+// backwards reads a partition's committed records below end in windows, each four times the one before it, until f has
+// enough or the partition's first record was read. So the cost is at most about five times what lies between the end and
+// what was looked for, and all of the partition if it is not there.
+func (c *cluster) backwards(ctx context.Context, topic string, partition int32, start, end int64, f finder) error {
 	for size := int64(firstWindow); end > start; size *= widen {
 		from := max(start, end-size)
-		var all []stored
-		err := c.readTo(ctx, topic, partition, from, end, func(some []stored) error {
-			all = append(all, some...)
-			return nil
-		})
+		err := c.readTo(ctx, topic, partition, from, end, f.see)
 		if errors.Is(err, kafka.OffsetOutOfRange) { // retention was faster
 			return fmt.Errorf("%w; retention deletes records of %s while they are read, set retention.ms=-1", err, topic)
 		}
-		if err != nil {
-			return err
-		}
-		if enough, err := window(all); enough || err != nil {
+		if err != nil || f.enough() {
 			return err
 		}
 		end = from

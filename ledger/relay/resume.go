@@ -68,7 +68,7 @@ func (c *cluster) findIn(ctx context.Context, topic string, wanted map[int32][]l
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			s := newSearch(streams)
-			err := c.backwards(ctx, topic, p, starts[p], ends[p], s.window)
+			err := c.backwards(ctx, topic, p, starts[p], ends[p], s)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil && failed == nil {
@@ -83,40 +83,44 @@ func (c *cluster) findIn(ctx context.Context, topic string, wanted map[int32][]l
 	return found, failed
 }
 
-// search looks for the last entry of each of some source partitions.
+// search looks for the last entry of each of some source partitions, as a finder.
 type search struct {
 	keys   map[string]bool
-	wanted map[ledger.Stream]bool // not found yet
-	found  map[ledger.Stream]int64
+	wanted map[ledger.Stream]bool  // not found yet
+	found  map[ledger.Stream]int64 // in windows behind this one
+	here   map[ledger.Stream]int64 // in this one, so far
 }
 
 func newSearch(streams []ledger.Stream) *search {
-	s := &search{keys: map[string]bool{}, wanted: map[ledger.Stream]bool{}, found: map[ledger.Stream]int64{}}
+	s := &search{keys: map[string]bool{}, wanted: map[ledger.Stream]bool{}, found: map[ledger.Stream]int64{}, here: map[ledger.Stream]int64{}}
 	for _, stream := range streams {
 		s.keys[streamKey(stream)], s.wanted[stream] = true, true
 	}
 	return s
 }
 
-// window looks through records that lie before all that it has seen.
-func (s *search) window(records []stored) (enough bool, err error) {
-	last := map[ledger.Stream]int64{}
+func (s *search) see(records []stored) error {
 	for _, r := range records {
 		if !s.keys[string(r.key)] {
 			continue
 		}
 		e, err := decode(r)
 		if err != nil {
-			return false, fmt.Errorf("the record at offset %d is no entry of demarc: %w: %w", r.offset, errForGood, err)
+			return fmt.Errorf("the record at offset %d is no entry of demarc: %w: %w", r.offset, errForGood, err)
 		}
 		stream, _ := streamOf(e)
 		if _, to := extentOf(e); s.wanted[stream] {
-			last[stream] = max(last[stream], to)
+			s.here[stream] = max(s.here[stream], to)
 		}
 	}
-	for stream, to := range last {
+	return nil
+}
+
+func (s *search) enough() bool {
+	for stream, to := range s.here {
 		delete(s.wanted, stream)
 		s.found[stream] = to
 	}
-	return len(s.wanted) == 0, nil
+	clear(s.here)
+	return len(s.wanted) == 0
 }

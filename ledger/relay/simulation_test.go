@@ -249,7 +249,8 @@ func (s *simulation) resume(l *simLane) {
 		look := newSearch(streams)
 		for size := int64(100); end > 0; size *= widen {
 			from := max(0, end-size)
-			enough, err := look.window(s.broker.committed(p, from, end))
+			err := look.see(s.broker.committed(p, from, end))
+			enough := look.enough()
 			if err != nil {
 				s.t.Fatal(err)
 			}
