@@ -20,10 +20,19 @@ type order struct {
 	bytes     int                              // about what waiting holds
 	// left are the first places of entries that would wait but for which there is no room: they are read again.
 	left    map[ledger.Stream]map[int32]int64
-	stopped map[ledger.Stream]error // their entries go no further until a restart
-	open    map[ledger.Via]open     // places without their entry in the log
+	stopped map[ledger.Stream]*halt // their entries go no further until a restart
+	foreign map[int32]places        // what is no entry, by partition
+	open    map[ledger.Via]open     // places without their entry in the log; of what never enters it, the first ones
 	rewind  map[int32]int64         // where to read on, if that is before the reader's place
 }
+
+// halt is why a source partition is stopped, and the first place of it in each partition that is not in the log.
+type halt struct {
+	cause error
+	first map[int32]int64
+}
+
+type places struct{ first, last int64 }
 
 // open is why an entry is not in the log.
 type open struct {
@@ -41,7 +50,7 @@ const (
 func newOrder(a *writer.Admission) *order {
 	return &order{
 		admission: a, waiting: map[ledger.Stream][]ledger.Entry{}, left: map[ledger.Stream]map[int32]int64{},
-		stopped: map[ledger.Stream]error{}, open: map[ledger.Via]open{}, rewind: map[int32]int64{},
+		stopped: map[ledger.Stream]*halt{}, foreign: map[int32]places{}, open: map[ledger.Via]open{}, rewind: map[int32]int64{},
 	}
 }
 
@@ -52,7 +61,7 @@ func (o *order) take(r stored) (ready []ledger.Entry, refused error) {
 	via := ledger.Via{Offset: r.offset, Partition: r.partition}
 	e, err := decode(r)
 	if err != nil {
-		return nil, o.refuse(via, ledger.Stream{}, fmt.Errorf("it is no entry of demarc: %w", err))
+		return nil, o.refuseForeign(via, fmt.Errorf("it is no entry of demarc: %w", err))
 	}
 	e.Via = &via
 	if stream, _ := streamOf(e); o.held(stream, via) {
@@ -68,8 +77,8 @@ func (o *order) take(r stored) (ready []ledger.Entry, refused error) {
 // judge puts an entry where it belongs.
 func (o *order) judge(e ledger.Entry, ready *[]ledger.Entry) error {
 	stream, streamed := streamOf(e)
-	if cause := o.stopped[stream]; streamed && cause != nil {
-		o.open[*e.Via] = open{stream: stream, refused: true, cause: cause}
+	if h := o.stopped[stream]; streamed && h != nil {
+		o.passBy(h, *e.Via, stream)
 		return nil
 	}
 	verdict, err := o.admission.Judge(e)
@@ -79,7 +88,7 @@ func (o *order) judge(e ledger.Entry, ready *[]ledger.Entry) error {
 		return nil
 	case writer.Refuse:
 		if streamed {
-			o.stop(stream, err)
+			o.stop(stream, *e.Via, err)
 		}
 		return o.refuse(*e.Via, stream, err)
 	case writer.Known:
@@ -163,12 +172,40 @@ func (o *order) refuse(via ledger.Via, stream ledger.Stream, cause error) error 
 	return fmt.Errorf("entry at %d/%d: %w", via.Partition, via.Offset, cause)
 }
 
+// refuseForeign tells of each record that is no entry, and keeps the place of the first: somebody who writes them may
+// write many.
+func (o *order) refuseForeign(via ledger.Via, cause error) error {
+	seen, ok := o.foreign[via.Partition]
+	switch {
+	case !ok:
+		o.foreign[via.Partition] = places{via.Offset, via.Offset}
+		return o.refuse(via, ledger.Stream{}, cause)
+	case via.Offset <= seen.last:
+		return nil // it was read again
+	}
+	o.foreign[via.Partition] = places{seen.first, via.Offset}
+	return fmt.Errorf("entry at %d/%d: %w", via.Partition, via.Offset, cause)
+}
+
 // stop ends a source partition's way into the log. What waits of it stays open, so that a restart reads it again.
-func (o *order) stop(stream ledger.Stream, cause error) {
-	o.stopped[stream] = cause
+func (o *order) stop(stream ledger.Stream, via ledger.Via, cause error) {
+	o.stopped[stream] = &halt{cause: cause, first: map[int32]int64{via.Partition: via.Offset}}
 	o.bytes -= len(o.waiting[stream]) * entryCost
 	delete(o.waiting, stream)
 	delete(o.left, stream)
+}
+
+// passBy leaves an entry of a stopped source partition out. The first place is enough to come back to: the instances go
+// on, and there may be millions behind it before somebody looks.
+func (o *order) passBy(h *halt, via ledger.Via, stream ledger.Stream) {
+	first, ok := h.first[via.Partition]
+	switch {
+	case !ok || via.Offset < first:
+		h.first[via.Partition] = via.Offset
+		o.open[via] = open{stream: stream, refused: true, cause: h.cause}
+	case first < via.Offset:
+		delete(o.open, via)
+	}
 }
 
 // mark is the first place of a partition whose entry is not in the log, if all that is ready is, and the reader is at

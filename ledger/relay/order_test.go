@@ -215,3 +215,30 @@ func TestOrderWaitsForPolicyAndPins(t *testing.T) {
 		t.Errorf("%d in the log, %d wait", len(o.log), o.pending())
 	}
 }
+
+// TestOrderIsBoundedWhateverIsRefused: instances go on for weeks behind an overlap that nobody looks at, or a stranger
+// writes to the topic.
+func TestOrderIsBoundedWhateverIsRefused(t *testing.T) {
+	o := newOrdered(t)
+	o.good(o.put(1, span(t, 7, 0, 10)))
+	if err := o.put(1, span(t, 7, 5, 15)); err == nil {
+		t.Error("no word of the overlap")
+	}
+	for i := range int64(3_000) {
+		o.good(o.put(1, span(t, 7, 10+i, 11+i)))
+	}
+	told := 0
+	for i := range int64(3_000) {
+		for range 2 { // read again
+			if o.putAgain(stored{partition: 2, offset: i, key: []byte("k"), value: []byte("no entry")}) != nil {
+				told++
+			}
+		}
+	}
+	if told != 3_000 {
+		t.Errorf("%d of 3000 records that are no entries are told of", told)
+	}
+	if len(o.open) != 2 || o.mark(1, 3_002) != 1 || o.mark(2, 3_000) != 0 {
+		t.Errorf("%d open places, marks %d and %d", len(o.open), o.mark(1, 3_002), o.mark(2, 3_000))
+	}
+}

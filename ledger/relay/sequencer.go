@@ -347,7 +347,7 @@ func (s *Sequencer) verdict() error {
 			continue
 		}
 		if len(faults) == 10 {
-			return errors.Join(append(faults, fmt.Errorf("%w: and others, %d in all", ErrIncomplete, len(s.order.open)))...)
+			return errors.Join(append(faults, fmt.Errorf("%w: and others", ErrIncomplete))...)
 		}
 		faults = append(faults, fmt.Errorf("%w: %d/%d of %s: %w", ErrIncomplete, via.Partition, via.Offset, s.cfg.Topic, o.cause))
 	}
