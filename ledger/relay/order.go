@@ -222,3 +222,8 @@ func (o *order) mark(partition int32, next int64) int64 {
 
 // pending counts the source partitions with entries that wait.
 func (o *order) pending() (streams int) { return len(o.waiting) + len(o.left) }
+
+// waits reports whether entries of a source partition wait.
+func (o *order) waits(stream ledger.Stream) bool {
+	return len(o.waiting[stream]) > 0 || len(o.left[stream]) > 0
+}

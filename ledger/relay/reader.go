@@ -26,7 +26,7 @@ type stored struct {
 type run struct {
 	records []stored
 	next    int64 // first offset that was not looked at: there may be more, or it is the last stable offset
-	stable  int64 // last stable offset
+	end     int64 // high watermark: what lies below and is not stable yet is behind an open transaction
 }
 
 const (
@@ -111,7 +111,7 @@ func unpack(got *wire.FetchedPartition, from int64, d *wire.Decompressor) (run, 
 	if got.Error != 0 {
 		return run{}, kafka.Error(got.Error)
 	}
-	r := run{next: from, stable: got.LastStableOffset}
+	r := run{next: from, end: got.HighWatermark}
 	var filter wire.Aborted
 	filter.Reset(got.Aborted)
 	for rest := got.Records; len(rest) > 0; {

@@ -37,11 +37,21 @@ type Sequencer struct {
 	ledger *writer.Log
 	order  *order
 	next   map[int32]int64 // first offset of each partition that was not read
+	heads  map[int32]int64 // where each ended when it was read last
 	ends   map[int32]int64 // with UntilEnd
-	stuck  map[ledger.Stream]bool
+	partly bool            // some of it could not be read last
+	vigil  *vigil
+	stuck  map[ledger.Stream]bool // of those it was told
 
-	entered, refused *metrics.Counter
-	waiting, lag     atomic.Int64
+	entered, refused, failed *metrics.Counter
+	waiting, lag             atomic.Int64
+}
+
+// vigil is what waited at some time, and where the topic ended then. What still waits once all of that was read is
+// stuck.
+type vigil struct {
+	waits []ledger.Via
+	ends  map[int32]int64
 }
 
 // NewSequencer connects to nothing: Run does.
@@ -52,9 +62,10 @@ func NewSequencer(cfg SequencerConfig) *Sequencer {
 	c := newCluster(cfg.Config, cfg.Topic, cfg.Checkpoints)
 	s := &Sequencer{
 		cfg: cfg, cluster: c, guard: newGuard(c, cfg.Checkpoints), log: c.log,
-		next: map[int32]int64{}, stuck: map[ledger.Stream]bool{},
+		next: map[int32]int64{}, heads: map[int32]int64{}, stuck: map[ledger.Stream]bool{},
 		entered: cfg.Metrics.NewCounter("demarc_sequence_entries_total"),
 		refused: cfg.Metrics.NewCounter("demarc_sequence_refused_total"),
+		failed:  cfg.Metrics.NewCounter("demarc_sequence_errors_total"),
 	}
 	cfg.Metrics.NewGauge("demarc_sequence_waiting_partitions", func() float64 { return float64(s.waiting.Load()) })
 	cfg.Metrics.NewGauge("demarc_sequence_lag", func() float64 { return float64(s.lag.Load()) })
@@ -63,7 +74,11 @@ func NewSequencer(cfg SequencerConfig) *Sequencer {
 
 // BeforeSign is for writer.Options: no checkpoint is signed without it.
 func (s *Sequencer) BeforeSign(size uint64, root [32]byte) error {
-	return s.guard.beforeSign(size, root)
+	err := s.guard.beforeSign(size, root)
+	if err != nil {
+		s.failed.Inc()
+	}
+	return err
 }
 
 // Ready reports whether entries are read.
@@ -182,15 +197,18 @@ func (s *Sequencer) place(ctx context.Context, count int32, newest *vow) error {
 // sequence reads and appends until ctx ends or the end is reached.
 func (s *Sequencer) sequence(ctx context.Context) error {
 	for failures := 0; ctx.Err() == nil && !s.atEnd(); {
-		idle, err := s.cycle(ctx)
-		if err == nil && idle {
-			s.tellStuck()
-			err = s.grow(ctx)
+		err := s.grow(ctx)
+		if err == nil {
+			err = s.cycle(ctx)
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			failures = 0
 			continue
+		}
+		if ctx.Err() == nil {
+			s.failed.Inc()
+		}
+		switch {
 		case errors.Is(err, kafka.OffsetOutOfRange), errors.Is(err, errForGood), errors.Is(err, ledger.ErrRefused):
 			return fmt.Errorf("sequence %s: %w", s.cfg.Topic, err)
 		case failures == 0 && ctx.Err() == nil:
@@ -207,18 +225,21 @@ func (s *Sequencer) sequence(ctx context.Context) error {
 
 // cycle takes in what there is. The common partition comes first, up to where it ended when the others had been read:
 // so a policy and pins that were appended before a range enter the log before it.
-func (s *Sequencer) cycle(ctx context.Context) (idle bool, err error) {
+func (s *Sequencer) cycle(ctx context.Context) error {
 	runs, err := s.cluster.read(ctx, s.cfg.Topic, s.next, longPoll)
 	if err != nil && (len(runs) == 0 || errors.Is(err, errForGood) || errors.Is(err, kafka.OffsetOutOfRange)) {
-		return false, err
+		return err
 	}
 	if err != nil {
-		s.log.Warn("part of the entries cannot be read, retrying", "error", err)
+		s.failed.Inc()
+		if !s.partly { // else it has been said
+			s.log.Warn("part of the entries cannot be read, retrying", "error", err)
+		}
 	}
-	idle = true
+	s.partly = err != nil
 	var others []int32
 	for p, r := range runs {
-		idle = idle && len(r.records) == 0
+		s.heads[p] = r.end
 		if p != commons && r.next > s.next[p] {
 			others = append(others, p)
 		}
@@ -227,32 +248,33 @@ func (s *Sequencer) cycle(ctx context.Context) (idle bool, err error) {
 	if len(others) > 0 {
 		ends, err := s.cluster.offsets(ctx, s.cfg.Topic, []int32{commons}, kafka.LastOffset)
 		if err != nil {
-			return false, err
+			return err
 		}
 		end = ends[commons]
 	}
 	if r, ok := runs[commons]; ok {
 		if err := s.enter(ctx, commons, r.records, r.next); err != nil {
-			return false, err
+			return err
 		}
 	}
 	for s.next[commons] < end {
 		more, err := s.cluster.read(ctx, s.cfg.Topic, map[int32]int64{commons: s.next[commons]}, longPoll)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if err := s.enter(ctx, commons, more[commons].records, more[commons].next); err != nil {
-			return false, err
+			return err
 		}
 	}
 	slices.Sort(others)
 	for _, p := range others {
 		if err := s.enter(ctx, p, runs[p].records, runs[p].next); err != nil {
-			return false, err
+			return err
 		}
 	}
-	s.settle(runs)
-	return idle, nil
+	s.settle()
+	s.watch()
+	return nil
 }
 
 // enter takes in records of one partition, and returns once what of them enters the log is durable. Crash from here on:
@@ -276,6 +298,7 @@ func (s *Sequencer) enter(ctx context.Context, partition int32, records []stored
 		if errors.Is(err, ledger.ErrRefused) || errors.Is(err, writer.ErrClosed) {
 			return fmt.Errorf("the log does not take what should follow: %w: %w", errForGood, err)
 		}
+		s.failed.Inc()
 		if failures == 0 {
 			s.log.Error("ledger cannot be written, entries wait", "error", err)
 		}
@@ -290,7 +313,7 @@ func (s *Sequencer) enter(ctx context.Context, partition int32, records []stored
 }
 
 // settle is the end of a cycle: all that could enter is durable.
-func (s *Sequencer) settle(runs map[int32]run) {
+func (s *Sequencer) settle() {
 	for p, offset := range s.order.rewind {
 		s.next[p] = min(s.next[p], offset)
 	}
@@ -302,13 +325,13 @@ func (s *Sequencer) settle(runs map[int32]run) {
 	s.guard.setMark(marks)
 	s.waiting.Store(int64(s.order.pending()))
 	var lag int64
-	for p, r := range runs {
-		lag += max(0, r.stable-s.next[p])
+	for p, head := range s.heads {
+		lag += max(0, head-s.next[p])
 	}
 	s.lag.Store(lag)
 }
 
-// grow finds partitions that the topic was given since.
+// grow finds partitions that the topic was given since. The answer is of the transport's cache.
 func (s *Sequencer) grow(ctx context.Context) error {
 	count, _, err := s.cluster.leaders(ctx, s.cfg.Topic)
 	for p := int32(len(s.next)); p < count; p++ {
@@ -327,16 +350,30 @@ func (s *Sequencer) atEnd() bool {
 	return s.ends != nil
 }
 
-// tellStuck tells once of each source partition whose entries wait although all there is has been read: those before
-// them are not on their way.
-func (s *Sequencer) tellStuck() {
-	for via, o := range s.order.open {
-		if o.refused || s.stuck[o.stream] {
+// watch tells once of each source partition whose entries wait although all that the topic had when they began to has
+// been read: those before them are not on their way. The topic may never be quiet.
+func (s *Sequencer) watch() {
+	maps.DeleteFunc(s.stuck, func(stream ledger.Stream, _ bool) bool { return !s.order.waits(stream) })
+	if s.vigil == nil {
+		if s.order.pending() > 0 {
+			s.vigil = &vigil{waits: slices.Collect(maps.Keys(s.order.open)), ends: maps.Clone(s.heads)}
+		}
+		return
+	}
+	for p, end := range s.vigil.ends {
+		if s.next[p] < end {
+			return
+		}
+	}
+	for _, via := range s.vigil.waits {
+		o, open := s.order.open[via]
+		if !open || o.refused || s.stuck[o.stream] {
 			continue
 		}
 		s.stuck[o.stream] = true
 		s.log.Error("entries wait for others that are not in the topic", "topic", s.cfg.Topic, "partition", via.Partition, "offset", via.Offset, "error", o.cause)
 	}
+	s.vigil = nil
 }
 
 // verdict says what is not in the log.
