@@ -174,25 +174,35 @@ func (s *Sequencer) place(ctx context.Context, count int32, newest *vow) error {
 	if err != nil {
 		return err
 	}
+	ends, err := s.cluster.offsets(ctx, s.cfg.Topic, partitions, kafka.LastOffset)
+	if err != nil {
+		return err
+	}
 	var gone []error
 	for _, p := range partitions {
-		var due int64
+		var due, had int64
 		if taken, ok := s.ledger.Taken(p); ok {
-			due = taken + 1
+			due, had = taken+1, taken+1
 		}
 		s.next[p] = starts[p]
 		if newest != nil {
 			if mark, ok := newest.Next[p]; ok {
-				due, s.next[p] = mark, mark
+				due, had, s.next[p] = mark, max(had, mark), mark
 			}
 		}
-		if due < starts[p] {
+		switch {
+		case had > ends[p]:
+			gone = append(gone, unfit("%s/%d ends at offset %d, and the log has taken what lay below %d: %s", s.cfg.Topic, p, ends[p], had, anew))
+		case due < starts[p]:
 			gone = append(gone, fmt.Errorf("%w: offsets %d to %d of %s/%d were deleted before they were sequenced: source ranges are missing for ever; keep what the topic has (retention.ms=-1), begin a new ledger with a new topic, and record why",
 				ErrIncomplete, due, starts[p]-1, s.cfg.Topic, p))
 		}
 	}
 	return errors.Join(gone...)
 }
+
+// anew is what to do about a topic that is another than the log tells of.
+const anew = "the topic was created anew, or its brokers have lost records; a log takes the entries of one topic: begin a new ledger with this one, the old one still verifies, and record why"
 
 // sequence reads and appends until ctx ends or the end is reached.
 func (s *Sequencer) sequence(ctx context.Context) error {
@@ -209,7 +219,9 @@ func (s *Sequencer) sequence(ctx context.Context) error {
 			s.failed.Inc()
 		}
 		switch {
-		case errors.Is(err, kafka.OffsetOutOfRange), errors.Is(err, errForGood), errors.Is(err, ledger.ErrRefused):
+		case errors.Is(err, kafka.OffsetOutOfRange):
+			return fmt.Errorf("sequence %s: %w (retention was faster, or %s)", s.cfg.Topic, err, anew)
+		case errors.Is(err, errForGood), errors.Is(err, ledger.ErrRefused):
 			return fmt.Errorf("sequence %s: %w", s.cfg.Topic, err)
 		case failures == 0 && ctx.Err() == nil:
 			s.log.Warn("entries cannot be read, retrying", "error", err)

@@ -360,3 +360,46 @@ func (f folder) copy(t *testing.T) folder {
 	}
 	return c
 }
+
+// TestAnotherTopicOfThatName is not sequenced: its places are not those that the log tells of, and a log that named one
+// twice would never verify again.
+func TestAnotherTopicOfThatName(t *testing.T) {
+	for _, gone := range [][]string{{entries}, {entries, checkpoints}} {
+		b, a := written(t)
+		f := newFolder(t)
+		if err := f.sequenceAll(t, b.Brokers()); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		recreate(t, b, gone...)
+		heir := newAppender(t, b.Brokers())
+		mustAppend(t, heir, preamble(t)...)
+		mustResume(t, heir, stream(0), stream(1))
+		mustAppend(t, heir, span(t, 0, 20, 30), span(t, 1, 20, 30))
+		if err := f.sequenceAll(t, b.Brokers()); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "created anew") {
+			t.Errorf("%v gone: Run = %v", gone, err)
+		}
+		f.wantCovered(t, 20, 10)
+	}
+}
+
+func recreate(t *testing.T, b *devbroker.Cluster, topics ...string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Brokers()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	for _, topic := range topics {
+		partitions := map[string]int32{entries: 3, checkpoints: 1}[topic]
+		if _, err := admin.DeleteTopic(context60(t), topic); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.CreateTopic(context60(t), partitions, 1, nil, topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
