@@ -74,7 +74,7 @@ func (a *Appender) laneID(source string, lane int) string {
 // find for what it reads.
 func (a *Appender) Resume(ctx context.Context, partitions []ledger.Stream) (map[ledger.Stream]int64, error) {
 	var count int32
-	err := persist(ctx, func(ctx context.Context) (err error) {
+	err := a.cluster.persist(ctx, func(ctx context.Context) (err error) {
 		count, _, err = a.cluster.leaders(ctx, a.cfg.Topic)
 		return err
 	})

@@ -57,14 +57,21 @@ func (c *cluster) through(rt kafka.RoundTripper) {
 // requestLimit is how long one request may take.
 const requestLimit = 10 * time.Second
 
-// persist repeats a request until it succeeds, fails for a reason that stays, or ctx ends.
-func persist(ctx context.Context, request func(context.Context) error) error {
+// tellAfter is after how many failures, a second or more, a request that is repeated is told of.
+const tellAfter = 10
+
+// persist repeats a request until it succeeds, fails for a reason that stays, or ctx ends. A coordinator that cannot be
+// had, for want of brokers, is not had for hours: it says what it waits for.
+func (c *cluster) persist(ctx context.Context, request func(context.Context) error) error {
 	for failures := 0; ; failures++ {
 		attempt, cancel := context.WithTimeout(ctx, requestLimit)
 		err := request(attempt)
 		cancel()
 		if err == nil || !passes(err) {
 			return err
+		}
+		if failures+1 == tellAfter {
+			c.log.Warn("the ledger's cluster does not do what it is asked for, trying again", "brokers", c.cfg.Brokers, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -88,7 +95,7 @@ func passes(err error) bool {
 		kafka.UnknownTopicOrPartition, kafka.LeaderNotAvailable, kafka.NotLeaderForPartition, kafka.RequestTimedOut,
 		kafka.BrokerNotAvailable, kafka.ReplicaNotAvailable, kafka.NetworkException,
 		kafka.NotEnoughReplicas, kafka.NotEnoughReplicasAfterAppend, kafka.KafkaStorageError,
-		kafka.FencedLeaderEpoch, kafka.UnknownLeaderEpoch:
+		kafka.FencedLeaderEpoch, kafka.UnknownLeaderEpoch, kafka.OffsetNotAvailable:
 		return true
 	}
 	return false
@@ -123,7 +130,7 @@ func (c *cluster) leaders(ctx context.Context, topic string) (count int32, leade
 // transaction.
 func (c *cluster) offsets(ctx context.Context, topic string, partitions []int32, at int64) (map[int32]int64, error) {
 	found := map[int32]int64{}
-	err := persist(ctx, func(ctx context.Context) error {
+	err := c.persist(ctx, func(ctx context.Context) error {
 		var ask []kafka.OffsetRequest
 		for _, p := range partitions {
 			ask = append(ask, kafka.OffsetRequest{Partition: int(p), Timestamp: at})

@@ -36,7 +36,7 @@ func (c *cluster) preflight(ctx context.Context, topic string, use purpose) (cou
 		return 0, err
 	}
 	var meta *kafka.MetadataResponse
-	err = persist(ctx, func(ctx context.Context) (err error) {
+	err = c.persist(ctx, func(ctx context.Context) (err error) {
 		meta, err = c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 		return err
 	})
@@ -64,7 +64,7 @@ func unfit(format string, args ...any) error {
 // checkVersions wants InitProducerId v3: an older broker ignores who asks, and the fence has a hole.
 func (c *cluster) checkVersions(ctx context.Context) error {
 	var res *kafka.ApiVersionsResponse
-	err := persist(ctx, func(ctx context.Context) (err error) {
+	err := c.persist(ctx, func(ctx context.Context) (err error) {
 		res, err = c.client.ApiVersions(ctx, &kafka.ApiVersionsRequest{Addr: c.addr})
 		if err == nil {
 			err = res.Error
@@ -85,7 +85,7 @@ func (c *cluster) checkVersions(ctx context.Context) error {
 // checkSettings refuses what loses entries, and warns of what may.
 func (c *cluster) checkSettings(ctx context.Context, topic kafka.Topic, use purpose) error {
 	var res *kafka.DescribeConfigsResponse
-	err := persist(ctx, func(ctx context.Context) (err error) {
+	err := c.persist(ctx, func(ctx context.Context) (err error) {
 		res, err = c.client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{{
 			ResourceType: kafka.ResourceTypeTopic, ResourceName: topic.Name,
 			ConfigNames: []string{"cleanup.policy", "retention.ms", "retention.bytes", "max.message.bytes", "min.insync.replicas"},

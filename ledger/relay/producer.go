@@ -60,7 +60,7 @@ func (p *producer) take(ctx context.Context) error {
 
 // renew raises the epoch. It names the epoch before, so that it fails if somebody has taken the id over since.
 func (p *producer) renew(ctx context.Context) error {
-	err := persist(ctx, func(ctx context.Context) error { return p.end(ctx, false) })
+	err := p.cluster.persist(ctx, func(ctx context.Context) error { return p.end(ctx, false) })
 	if err != nil && !errors.Is(err, kafka.InvalidTransactionState) && !errors.Is(err, kafka.InvalidProducerIDMapping) {
 		return p.judge(fmt.Errorf("abort transaction: %w", err))
 	}
@@ -71,7 +71,7 @@ func (p *producer) renew(ctx context.Context) error {
 }
 
 func (p *producer) initialise(ctx context.Context, pid, epoch int) error {
-	return persist(ctx, func(ctx context.Context) error {
+	return p.cluster.persist(ctx, func(ctx context.Context) error {
 		res, err := p.cluster.client.InitProducerID(ctx, &kafka.InitProducerIDRequest{
 			TransactionalID: p.id, TransactionTimeoutMs: int(p.timeout.Milliseconds()), ProducerID: pid, ProducerEpoch: epoch,
 		})
@@ -148,7 +148,7 @@ func (p *producer) fill(ctx context.Context, list []*batch) error {
 			round = append(round, b)
 		}
 		// A repetition sends the same bytes under the same sequence number: the broker takes them once.
-		if err := persist(ctx, func(ctx context.Context) error { return p.produce(ctx, round) }); err != nil {
+		if err := p.cluster.persist(ctx, func(ctx context.Context) error { return p.produce(ctx, round) }); err != nil {
 			return fmt.Errorf("produce to %s: %w", p.topic, err)
 		}
 		for _, b := range round {
@@ -168,7 +168,7 @@ func (p *producer) begin(ctx context.Context, list []*batch) error {
 			partitions = append(partitions, kafka.AddPartitionToTxn{Partition: int(b.partition)})
 		}
 	}
-	return persist(ctx, func(ctx context.Context) error {
+	return p.cluster.persist(ctx, func(ctx context.Context) error {
 		res, err := p.cluster.client.AddPartitionsToTxn(ctx, &kafka.AddPartitionsToTxnRequest{
 			TransactionalID: p.id, ProducerID: p.pid, ProducerEpoch: p.epoch,
 			Topics: map[string][]kafka.AddPartitionToTxn{p.topic: partitions},
@@ -267,6 +267,9 @@ func (p *producer) commit(ctx context.Context) error {
 			return p.lost
 		case !told:
 			p.stale = true
+		}
+		if failures+1 == tellAfter {
+			p.cluster.log.Warn("a transaction of the ledger does not end, asking again", "transactional_id", p.id, "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -163,9 +163,9 @@ func (r *run) open(b wire.Batch, partition int32, from int64, d *wire.Decompress
 // readTo reads a partition from an offset up to another, which must be committed or aborted some day: it waits for the
 // transactions of others that are open below it. Each answer is handed on as it comes.
 func (c *cluster) readTo(ctx context.Context, topic string, partition int32, from, to int64, each func([]stored) error) error {
-	for from < to {
+	for still := 0; from < to; {
 		var r run
-		err := persist(ctx, func(ctx context.Context) error {
+		err := c.persist(ctx, func(ctx context.Context) error {
 			runs, err := c.read(ctx, topic, map[int32]int64{partition: from}, longPoll)
 			r = runs[partition]
 			return err
@@ -176,6 +176,12 @@ func (c *cluster) readTo(ctx context.Context, topic string, partition int32, fro
 		n, _ := slices.BinarySearchFunc(r.records, to, func(s stored, to int64) int { return cmp.Compare(s.offset, to) })
 		if err := each(r.records[:n]); err != nil {
 			return err
+		}
+		if still++; r.next > from {
+			still = 0
+		}
+		if still == tellAfter {
+			c.log.Warn("waiting for the end of a transaction of another process; its coordinator ends it after a minute", "topic", topic, "partition", partition, "offset", from)
 		}
 		from = max(from, r.next)
 		if err := ctx.Err(); err != nil {

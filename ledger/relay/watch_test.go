@@ -3,11 +3,14 @@ package relay
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -117,5 +120,52 @@ func TestLagTellsWhatAnOpenTransactionHolds(t *testing.T) {
 	s.stop()
 	if err := s.end(t); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestWhatIsWaitedForIsTold: a coordinator that nobody can reach, and a transaction that nobody ends.
+func TestWhatIsWaitedForIsTold(t *testing.T) {
+	b := newBroker(t)
+	var log lines
+	cfg := config(b.Brokers())
+	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	heir := NewAppender(AppenderConfig{Config: cfg, Group: "g", Lanes: lanes})
+	newFaulty(heir.cluster).fail("InitProducerID", tellAfter, false)
+	if err := heir.Open(context60(t)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = heir.Close() })
+	if !log.has("does not do what it is asked for") || !log.has(errCut.Error()) {
+		t.Error("no word of a request that fails again and again")
+	}
+
+	other := newAppender(t, b.Brokers())
+	mustResume(t, other, stream(3))
+	g := newGate(other.cluster)
+	g.hold("EndTxn")
+	done := make(chan error, 1)
+	e := span(t, 3, 0, 10)
+	go func() { done <- other.Append(context60(t), []ledger.Entry{e}) }()
+	<-g.arrived
+	same := int32(0) // of another lane, in the same partition of the topic
+	for home(stream(same), 3) != home(stream(3), 3) || same%lanes == 3 {
+		same++
+	}
+	found := make(chan error, 1)
+	go func() {
+		_, err := heir.Resume(context60(t), []ledger.Stream{stream(same)})
+		found <- err
+	}()
+	until(t, "it is told", func() bool { return log.has("waiting for the end of a transaction") })
+	g.release()
+	if err := errors.Join(<-found, <-done); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALeaderThatIsNotReadyIsAskedAgain(t *testing.T) {
+	// A new leader does not say where its log ends before its followers have confirmed it.
+	if !passes(fmt.Errorf("list offsets: %w", kafka.OffsetNotAvailable)) {
+		t.Error("OFFSET_NOT_AVAILABLE is final")
 	}
 }
