@@ -22,7 +22,7 @@ type vow struct {
 	Origin string          `json:"origin"`
 	Size   uint64          `json:"size"`
 	Root   string          `json:"root"` // lower-case hex
-	Next   map[int32]int64 `json:"next"` // by partition of the entries topic: all entries below are in the log, or known to it
+	Next   map[int32]int64 `json:"next"` // by partition of the entries topic: all entries below are among these, or known to them
 	At     int64           `json:"at"`   // milliseconds since the epoch
 }
 
@@ -43,9 +43,19 @@ type guard struct {
 	producer *producer  // nil until enter has succeeded
 	size     uint64     // of the newest vow
 
-	next sync.Mutex
-	mark map[int32]int64
+	next  sync.Mutex
+	mark  map[int32]int64 // of the next vow
+	marks []mark          // later ones, in their order
 }
+
+// mark is what a log of some size has done with the entries topic.
+type mark struct {
+	size uint64
+	next map[int32]int64
+}
+
+// maxMarks bounds those that wait for a checkpoint.
+const maxMarks = 100
 
 // signLimit is how long a checkpoint waits for its vow. Without it, it is asked for again.
 const signLimit = 20 * time.Second
@@ -74,7 +84,7 @@ func (g *guard) enter(ctx context.Context, origin string, log tree) (newest *vow
 	g.producer = p
 	if newest != nil {
 		g.size = newest.Size
-		g.setMark(newest.Next)
+		g.mark = newest.Next
 	}
 	return newest, nil
 }
@@ -146,13 +156,25 @@ func (l *lastOf) see(records []stored) error {
 
 func (l *lastOf) enough() bool { return l.found }
 
-// setMark says below which places of the entries topic nothing is left to do.
-func (g *guard) setMark(next map[int32]int64) {
+// setMark says below which places of the entries topic a log of some size leaves nothing to do.
+func (g *guard) setMark(size uint64, next map[int32]int64) {
 	g.next.Lock()
 	defer g.next.Unlock()
-	for p, offset := range next {
-		g.mark[p] = offset
+	if len(g.marks) == maxMarks { // nothing is signed; the last one is replaced
+		g.marks = g.marks[:maxMarks-1]
 	}
+	g.marks = append(g.marks, mark{size, next})
+}
+
+// markOf is the newest mark that the first entries of the log bear out. The log may have grown since: what a vow says of
+// the topic must hold for a copy of the folder that is no larger than the vow.
+func (g *guard) markOf(size uint64) map[int32]int64 {
+	g.next.Lock()
+	defer g.next.Unlock()
+	for len(g.marks) > 0 && g.marks[0].size <= size {
+		g.mark, g.marks = g.marks[0].next, g.marks[1:]
+	}
+	return g.mark
 }
 
 // beforeSign makes the vow. Crash from here on, before the checkpoint is signed: the next start finds the vow kept, as
@@ -166,11 +188,8 @@ func (g *guard) beforeSign(size uint64, root [32]byte) error {
 	if size < g.size {
 		return fmt.Errorf("%w: size %d is below %d, which was about to be signed", ErrOtherLog, size, g.size)
 	}
-	v := vow{Origin: g.origin, Size: size, Root: hex.EncodeToString(root[:]), At: time.Now().UnixMilli()}
-	g.next.Lock()
-	v.Next = g.mark
+	v := vow{Origin: g.origin, Size: size, Root: hex.EncodeToString(root[:]), Next: g.markOf(size), At: time.Now().UnixMilli()}
 	text, err := json.Marshal(v)
-	g.next.Unlock()
 	if err != nil {
 		return err
 	}

@@ -334,7 +334,7 @@ func (s *Sequencer) settle() {
 	for p, next := range s.next {
 		marks[p] = s.order.mark(p, next)
 	}
-	s.guard.setMark(marks)
+	s.guard.setMark(s.ledger.Size(), marks)
 	s.waiting.Store(int64(s.order.pending()))
 	var lag int64
 	for p, head := range s.heads {
