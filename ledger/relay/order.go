@@ -81,7 +81,11 @@ func (o *order) judge(e ledger.Entry, ready *[]ledger.Entry) error {
 		o.passBy(h, *e.Via, stream)
 		return nil
 	}
-	verdict, err := o.admission.Judge(e)
+	asked := e
+	if before, ok := o.open[*e.Via]; ok && !before.refused {
+		asked.Via = nil // it waited, so the log does not hold it, whatever of the places behind it was taken
+	}
+	verdict, err := o.admission.Judge(asked)
 	switch verdict {
 	case writer.Wait:
 		o.wait(stream, e, err)

@@ -242,3 +242,24 @@ func TestOrderIsBoundedWhateverIsRefused(t *testing.T) {
 		t.Errorf("%d open places, marks %d and %d", len(o.open), o.mark(1, 3_002), o.mark(2, 3_000))
 	}
 }
+
+// TestOrderKeepsWhatWaitedAndIsCovered by what came later: it was delivered a second time, and its receipts are in the
+// log as those of a replay, although places behind it were taken meanwhile.
+func TestOrderKeepsWhatWaitedAndIsCovered(t *testing.T) {
+	o := newOrdered(t)
+	o.good(o.put(1, span(t, 7, 0, 10)))
+	o.good(o.put(1, span(t, 7, 20, 30)))
+	o.good(o.put(1, span(t, 8, 0, 5)))
+	o.good(o.put(1, span(t, 7, 10, 30)))
+	o.want("range 7 0-10 @1/0\nrange 8 0-5 @1/2\nrange 7 10-30 @1/3\nreplay 7 20-30 @1/1\n")
+	if got := o.mark(1, 4); got != 4 || o.pending() != 0 {
+		t.Errorf("mark %d, %d wait", got, o.pending())
+	}
+	log := writer.NewAdmission() // as the folder judges it
+	for _, e := range o.log {
+		if verdict, err := log.Judge(e); verdict != writer.Accept {
+			t.Errorf("%s @%v: verdict %v, %v", e.Kind, *e.Via, verdict, err)
+		}
+		o.good(log.Follow(e))
+	}
+}

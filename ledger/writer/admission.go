@@ -141,9 +141,7 @@ func (a *Admission) judgeReplay(e ledger.Entry) (Verdict, error) {
 	covered, ok := a.streams[stream]
 	here := extent{e.Range.Source.From, e.Range.Source.To}
 	switch {
-	case ok && here.to <= covered.to && a.taken(e):
-		return Known, nil
-	case ok && here.to <= covered.to:
+	case ok && here.to <= covered.to: // also from a place that was passed: it may have waited
 		return a.told(e.Range, Accept)
 	}
 	return Wait, fmt.Errorf("admit replay %v of %v: the log covers the partition to %d only", here, stream, covered.to)
