@@ -77,6 +77,8 @@ func sequenceExit(err error) error {
 		return usageError(err)
 	case errors.Is(err, relay.ErrIncomplete), errors.Is(err, relay.ErrTakenOver):
 		return &exit{code: exitNo, cause: err}
+	case err != nil && sourceCode(err) == exitUsage:
+		return usageError(fmt.Errorf("%w; look at DEMARC_LEDGER_BROKERS and its TLS and SASL settings", err))
 	}
 	return err
 }

@@ -6,14 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/demarc/demarc/internal/devbroker"
 )
 
 // several makes a cluster with the ledger's topics and a folder, and returns the environments of an instance and of the
 // sequencer.
-func (s *site) several(t *testing.T) (instance, sequencer []string, dir, vkey string) {
+func (s *site) several(t *testing.T, opts ...kfake.Opt) (instance, sequencer []string, dir, vkey string) {
 	t.Helper()
-	c, err := devbroker.Start("ledger-cluster", []devbroker.Topic{{Name: "demarc.entries", Partitions: 2}, {Name: "demarc.checkpoints", Partitions: 1}})
+	c, err := devbroker.Start("ledger-cluster", []devbroker.Topic{{Name: "demarc.entries", Partitions: 2}, {Name: "demarc.checkpoints", Partitions: 1}}, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -68,6 +69,9 @@ func (c *cluster) checkVersions(ctx context.Context) error {
 		res, err = c.client.ApiVersions(ctx, &kafka.ApiVersionsRequest{Addr: c.addr})
 		if err == nil {
 			err = res.Error
+		}
+		if _, certificate := errors.AsType[*tls.CertificateVerificationError](err); certificate { // a matter of settings, at the start
+			err = fmt.Errorf("%w: %w", err, errForGood)
 		}
 		return err
 	})
