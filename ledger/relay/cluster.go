@@ -129,13 +129,18 @@ func (c *cluster) leaders(ctx context.Context, topic string) (count int32, leade
 // high watermark: what is committed may lie below it and still above the last stable offset, behind somebody's open
 // transaction.
 func (c *cluster) offsets(ctx context.Context, topic string, partitions []int32, at int64) (map[int32]int64, error) {
+	return c.offsetsSeen(ctx, topic, partitions, at, kafka.ReadUncommitted)
+}
+
+// offsetsSeen is the same by an isolation level: with kafka.ReadCommitted the end is the last stable offset.
+func (c *cluster) offsetsSeen(ctx context.Context, topic string, partitions []int32, at int64, level kafka.IsolationLevel) (map[int32]int64, error) {
 	found := map[int32]int64{}
 	err := c.persist(ctx, func(ctx context.Context) error {
 		var ask []kafka.OffsetRequest
 		for _, p := range partitions {
 			ask = append(ask, kafka.OffsetRequest{Partition: int(p), Timestamp: at})
 		}
-		res, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: ask}, IsolationLevel: kafka.ReadUncommitted})
+		res, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: ask}, IsolationLevel: level})
 		if err != nil {
 			return fmt.Errorf("list offsets of %s: %w", topic, err)
 		}

@@ -65,10 +65,11 @@ func newGuard(c *cluster, topic string) *guard {
 }
 
 // enter makes this process the one that signs, if its log is fit for it, and returns the newest vow, if there is one.
-// It looks before it takes over, so that an old copy that is started by mistake does not end the sequencer that runs.
+// It looks before it takes over, so that an old copy that is started by mistake does not end the sequencer that runs;
+// not behind a transaction that is open, which a sequencer that was killed leaves for a minute, or until it is taken over.
 func (g *guard) enter(ctx context.Context, origin string, log tree) (newest *vow, err error) {
 	g.origin = origin
-	if _, err := g.check(ctx, log); err != nil {
+	if _, err := g.check(ctx, log, kafka.ReadCommitted); err != nil {
 		return nil, err
 	}
 	p := newProducer(g.cluster, g.topic, "demarc-sequencer-"+origin, transactionTimeout)
@@ -76,7 +77,7 @@ func (g *guard) enter(ctx context.Context, origin string, log tree) (newest *vow
 		return nil, err
 	}
 	// From here on nobody else can make a vow; one that was made meanwhile counts.
-	if newest, err = g.check(ctx, log); err != nil {
+	if newest, err = g.check(ctx, log, kafka.ReadUncommitted); err != nil {
 		return nil, err
 	}
 	g.mu.Lock()
@@ -90,8 +91,8 @@ func (g *guard) enter(ctx context.Context, origin string, log tree) (newest *vow
 }
 
 // check compares the newest vow with the log.
-func (g *guard) check(ctx context.Context, log tree) (*vow, error) {
-	v, err := g.newest(ctx)
+func (g *guard) check(ctx context.Context, log tree, level kafka.IsolationLevel) (*vow, error) {
+	v, err := g.newest(ctx, level)
 	if err != nil || v == nil {
 		return nil, err
 	}
@@ -110,12 +111,13 @@ func (g *guard) check(ctx context.Context, log tree) (*vow, error) {
 	return v, nil
 }
 
-// newest reads the last vow of this log; nil if there is none.
-func (g *guard) newest(ctx context.Context) (*vow, error) {
+// newest reads the last vow of this log; nil if there is none. With kafka.ReadUncommitted it waits for transactions that
+// are open, and misses none that is committed.
+func (g *guard) newest(ctx context.Context, level kafka.IsolationLevel) (*vow, error) {
 	const partition = 0
 	var bounds [2]int64
 	for i, at := range []int64{kafka.FirstOffset, kafka.LastOffset} {
-		offsets, err := g.cluster.offsets(ctx, g.topic, []int32{partition}, at)
+		offsets, err := g.cluster.offsetsSeen(ctx, g.topic, []int32{partition}, at, level)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,8 @@ package relay
 import (
 	"context"
 	"testing"
+
+	"github.com/segmentio/kafka-go"
 )
 
 // plainTree is a log of some size, all of whose roots are zero.
@@ -31,7 +33,7 @@ func TestAVowTellsOfItsOwnTree(t *testing.T) {
 		if err := g.beforeSign(tc.size, [32]byte{}); err != nil {
 			t.Fatal(err)
 		}
-		v, err := g.newest(context60(t))
+		v, err := g.newest(context60(t), kafka.ReadUncommitted)
 		if err != nil || v.Size != tc.size || v.Next[0] != tc.next {
 			t.Errorf("size %d: %+v, %v; want all below %d", tc.size, v, err, tc.next)
 		}

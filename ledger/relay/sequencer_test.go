@@ -403,3 +403,24 @@ func recreate(t *testing.T, b *devbroker.Cluster, topics ...string) {
 		}
 	}
 }
+
+// TestSequencerStartsBehindAnOpenTransaction that one which was killed has left: it ends it, and does not wait for the
+// minute that its coordinator would.
+func TestSequencerStartsBehindAnOpenTransaction(t *testing.T) {
+	b, _ := written(t)
+	f := newFolder(t)
+	killed := f.copy(t)
+	first := newSequencer(b.Brokers(), false)
+	g := newGate(first.cluster)
+	g.hold("EndTxn")
+	dead := killed.start(t, first)
+	<-g.arrived
+	if err := f.sequenceAll(t, b.Brokers()); err != nil {
+		t.Fatal(err)
+	}
+	f.wantCovered(t, 20, 10)
+	g.release()
+	if err := dead.end(t); !errors.Is(err, ErrTakenOver) {
+		t.Errorf("the first ends with %v", err)
+	}
+}
