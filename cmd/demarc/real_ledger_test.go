@@ -113,6 +113,12 @@ func (r *witnessed) killed(t *testing.T, p *process) {
 	t.Helper()
 	p.signal(t, syscall.SIGKILL)
 	<-p.exited
+	r.evicted(t)
+}
+
+// evicted ends all memberships; who lives joins again.
+func (r *witnessed) evicted(t *testing.T) {
+	t.Helper()
 	for limit := time.Now().Add(patience); ; { // a cluster's first look for a coordinator makes one
 		err := r.eu.Evict(t.Context(), r.name)
 		if err == nil {
@@ -254,14 +260,7 @@ func (r *witnessed) killAt(t *testing.T, m moment) {
 		p.signal(t, syscall.SIGTERM)
 	}
 	if point != nil {
-		p.until(t, m.name, func() bool {
-			select {
-			case <-point.reached:
-				return true
-			default:
-				return false
-			}
-		})
+		p.until(t, m.name, point.isReached)
 	} else {
 		m.wait(t, r, p, base)
 	}

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -26,11 +27,21 @@ type tap struct {
 // heldPoint is one frame between demarc and a broker: the first of its kind for which when holds.
 type heldPoint struct {
 	key     kmsg.Key
+	text    string      // somewhere at the beginning of the request
 	answer  bool        // the response; else the request
 	when    func() bool // nil: always
 	reached chan struct{}
 	pass    chan bool // whether the frame goes on after all
 	once    sync.Once
+}
+
+func (p *heldPoint) isReached() bool {
+	select {
+	case <-p.reached:
+		return true
+	default:
+		return false
+	}
 }
 
 func newTap(t *testing.T) *tap {
@@ -70,12 +81,19 @@ func (tp *tap) hold(p *heldPoint) (release func(pass bool)) {
 	}
 }
 
+// request is what is known of a frame, or of the one that it answers.
+type request struct {
+	key    kmsg.Key
+	client string
+	head   []byte
+}
+
 // let holds a frame if it is the one that is waited for, and reports whether it goes on.
-func (tp *tap) let(client string, key kmsg.Key, answer bool) bool {
+func (tp *tap) let(r request, answer bool) bool {
 	tp.mu.Lock()
 	p := tp.point
 	tp.mu.Unlock()
-	if p == nil || client != "demarc" || key != p.key || answer != p.answer || p.when != nil && !p.when() {
+	if p == nil || r.client != "demarc" || r.key != p.key || answer != p.answer || !bytes.Contains(r.head, []byte(p.text)) || p.when != nil && !p.when() {
 		return true
 	}
 	mine := false
@@ -108,28 +126,24 @@ func (tp *tap) serve(client net.Conn) {
 	tp.conns[client], tp.conns[broker] = true, true
 	tp.mu.Unlock()
 	var asked sync.Map // correlation id -> request
-	type request struct {
-		key    kmsg.Key
-		client string
-	}
 	var both sync.WaitGroup
 	end := func() { _, _ = client.Close(), broker.Close() }
 	both.Go(func() {
 		defer end()
 		frames(client, broker, func(frame []byte) bool {
-			r := request{key: kmsg.Key(binary.BigEndian.Uint16(frame))}
+			r := request{key: kmsg.Key(binary.BigEndian.Uint16(frame)), head: bytes.Clone(frame[:min(len(frame), 200)])}
 			if n := int16(binary.BigEndian.Uint16(frame[8:])); n > 0 {
 				r.client = string(frame[10 : 10+n])
 			}
 			asked.Store(binary.BigEndian.Uint32(frame[4:]), r)
-			return tp.let(r.client, r.key, false)
+			return tp.let(r, false)
 		})
 	})
 	both.Go(func() {
 		defer end()
 		frames(broker, client, func(frame []byte) bool {
 			r, ok := asked.LoadAndDelete(binary.BigEndian.Uint32(frame))
-			return !ok || tp.let(r.(request).client, r.(request).key, true)
+			return !ok || tp.let(r.(request), true)
 		})
 	})
 	both.Wait()
