@@ -52,7 +52,11 @@ func newProducer(c *cluster, topic, id string, timeout time.Duration) *producer 
 // is aborted, with markers in place, when take returns.
 func (p *producer) take(ctx context.Context) error {
 	p.lost, p.doubt = nil, false
-	if err := p.initialise(ctx, -1, -1); err != nil {
+	err := p.initialise(ctx, -1, -1)
+	switch {
+	case errors.Is(err, kafka.TransactionalIDAuthorizationFailed):
+		return unfit("transactional id %s: %w; run: %s", p.id, err, p.cluster.aclCommand(p.topic))
+	case err != nil:
 		return fmt.Errorf("take over transactional id %s: %w", p.id, err)
 	}
 	return nil
@@ -264,6 +268,9 @@ func (p *producer) commit(ctx context.Context) error {
 			return fmt.Errorf("commit transaction: %w: %w", errAborted, err)
 		case p.judge(err) == p.lost && p.lost != nil:
 			p.doubt = false
+			return p.lost
+		case errors.Is(err, kafka.InvalidProducerIDMapping): // it will never tell: who takes over reads the topic
+			p.doubt, p.lost = false, fmt.Errorf("commit transaction: its coordinator has forgotten transactional id %s: %w: %w", p.id, ErrTakenOver, err)
 			return p.lost
 		case !told:
 			p.stale = true
