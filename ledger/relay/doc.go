@@ -37,9 +37,11 @@
 //
 // A transaction is three requests, about 10 ms on one busy broker; a lane has one at a time, with all that came
 // meanwhile in the next. A lane that is taken over reads the topic from its end back to the last entry of each of its
-// partitions; a partition without entries makes it read all of the topic.
+// partitions; a partition without entries makes it read all of the topic, one answer of its brokers in memory at a time.
 //
-// The fence is between owners of one lane. Instances with another number of lanes, or of another group, have other
-// transactional ids: what they append for the same partitions is found by the sequencer, as a replay or as an overlap
-// that it refuses. The topic's number of partitions may change only while no instance runs.
+// The fence is between owners of one lane of one source cluster. Instances with another number of lanes, or of another
+// group, have other transactional ids: what they append for the same partitions is found by the sequencer, as a replay or
+// as an overlap that it refuses. The topic's number of partitions may change only while no instance runs and the
+// sequencer has taken what it holds: a log that knows nothing of a source partition begins with whichever of its entries
+// it meets first.
 package relay

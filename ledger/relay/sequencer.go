@@ -110,7 +110,7 @@ func (s *Sequencer) Run(ctx context.Context, log *writer.Log) error {
 	err := s.sequence(ctx)
 	select {
 	case <-s.guard.lost:
-		return fmt.Errorf("sign checkpoints: %w: another sequencer of log %s was started; stop one of them", ErrTakenOver, log.Origin())
+		return fmt.Errorf("sign checkpoints: %w: another sequencer of log %s was started; stop one of them (if there is none, this one was held up for more than a minute while it recorded a checkpoint: start it again)", ErrTakenOver, log.Origin())
 	default:
 	}
 	if err != nil && ctx.Err() == nil {
