@@ -93,11 +93,13 @@ func (e *Encoder) tell(src []byte, anchor, ip, end int, distance uint32) {
 	q.counts[ofLiterals][l.code&63]++
 	q.counts[ofDistances][d&63]++
 	q.counts[ofLengths][m.code&63]++
-	q.list = append(q.list, sequence{
-		extra: uint64(n-l.base) | uint64(length-m.base)<<(l.bits&63) | uint64(told-1<<(d&31))<<((l.bits+m.bits)&63),
-		bits:  l.bits + m.bits + d,
-		codes: [3]uint8{l.code, d, m.code},
-	})
+	// Written in its place: to append a value that was put together byte by byte would wait for its bytes.
+	s := q.grow()
+	s.extra = uint64(n-l.base) | uint64(length-m.base)<<(l.bits&63) | uint64(told-1<<(d&31))<<((l.bits+m.bits)&63)
+	s.bits = l.bits + m.bits + d
+	s.codes[ofLiterals] = l.code
+	s.codes[ofDistances] = d
+	s.codes[ofLengths] = m.code
 }
 
 // recent is the last three distances, the newest first, which the format tells in few bits (RFC 8878, 3.1.1.5).

@@ -33,6 +33,16 @@ func (q *sequences) reset() {
 	q.counts = [3][64]uint32{}
 }
 
+// grow returns a new last sequence.
+func (q *sequences) grow() *sequence {
+	n := len(q.list)
+	if n == cap(q.list) {
+		q.list = slices.Grow(q.list, max(n, 1<<10))
+	}
+	q.list = q.list[:n+1]
+	return &q.list[n]
+}
+
 // code is the code of numbers from base on, with so many extra bits (RFC 8878, 3.1.1.3.2.1.1).
 type code struct {
 	base       uint32
