@@ -123,10 +123,16 @@ func cells(all []series) []cell {
 	seen := map[string]bool{}
 	for _, s := range all {
 		for _, p := range s.points {
-			if !seen[p.cell.key()] {
-				seen[p.cell.key()] = true
-				list = append(list, p.cell)
+			if seen[p.cell.key()] {
+				continue
 			}
+			seen[p.cell.key()] = true
+			at := len(list)
+			if p.cell.subject == theWitnessed { // beside what it is compared with, before the machine changes its pace
+				twin := ofDemarc(p.cell.workload, p.cell.routing)
+				at = 1 + slices.IndexFunc(list, func(c cell) bool { return c.key() == twin.key() })
+			}
+			list = slices.Insert(list, at, p.cell)
 		}
 	}
 	return list

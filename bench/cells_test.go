@@ -90,3 +90,21 @@ func TestPolicies(t *testing.T) {
 	}
 	golden(t, "policy.yaml", "# The policy of the comparison, written by the harness; golden file of its test.\n"+usual.policy("RUN", "BROKER", "CLUSTER"))
 }
+
+// TestALedgerIsMeasuredBesideNone: the machine may change its pace between cells that are far apart.
+func TestALedgerIsMeasuredBesideNone(t *testing.T) {
+	list := cells(plan(groupNames, func(*subject) bool { return true }))
+	found := 0
+	for i, c := range list {
+		if c.subject != theWitnessed {
+			continue
+		}
+		found++
+		if twin := ofDemarc(c.workload, c.routing); list[i-1].key() != twin.key() {
+			t.Errorf("%s runs behind %s", c.key(), list[i-1].key())
+		}
+	}
+	if found == 0 {
+		t.Error("no cell has a ledger")
+	}
+}

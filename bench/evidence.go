@@ -113,7 +113,11 @@ func (r *report) evidence() string {
 		}
 		more := spreadOf(with, steadyCost).least/spreadOf(without, steadyCost).least - 1
 		bytes := spreadOf(with, func(r result) float64 { return float64(r.ledger) / float64(r.records) * 1e6 }).median
-		fmt.Fprintf(&b, "| %s | %.1f %% | %s |\n", s.points[0].cell.workload.name, more*100, thousands(int64(bytes)))
+		percent := fmt.Sprintf("%.1f %%", more*100)
+		if more < 0 {
+			percent = unseen
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", s.points[0].cell.workload.name, percent, thousands(int64(bytes)))
 	}
 	if b.Len() == 0 {
 		return ""

@@ -114,6 +114,17 @@ func fitModel(list []cell, results map[string][]result) (model, error) {
 	return m, nil
 }
 
+// unseen stands for a cost that came out below nothing: it is less than the runs differ by.
+const unseen = "less than the noise"
+
+// text is the cost of a term for readers.
+func (m *model) text(name string) string {
+	if cost := m.cost(name); !(cost < 0) {
+		return figure(cost)
+	}
+	return unseen
+}
+
 // cost is that of a term.
 func (m *model) cost(name string) float64 {
 	for _, t := range m.terms {
@@ -134,7 +145,7 @@ func (m model) markdown() string {
 		usualSinks, usualJurisdictions)
 	b.WriteString("| term | us/record |\n|---|---:|\n")
 	for _, t := range m.terms {
-		fmt.Fprintf(&b, "| %s | %s |\n", t.name, figure(t.cost))
+		fmt.Fprintf(&b, "| %s | %s |\n", t.name, m.text(t.name))
 	}
 	b.WriteString("\nThe batch terms are for a header signal. How well the sum meets what was measured:\n\n")
 	b.WriteString("| cell | measured | model | difference |\n|---|---:|---:|---:|\n")

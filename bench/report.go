@@ -36,6 +36,7 @@ func (r *report) markdown() string {
 		fmt.Fprintf(&b, "![Cost per record against jurisdictions, sinks, partitions and record size](%s)\n\n", filepath.Base(r.plot))
 	}
 	b.WriteString(r.goalsTable())
+	b.WriteString(r.limitsTable())
 	for _, s := range r.series {
 		b.WriteString(r.table(&s) + "\n")
 	}

@@ -34,11 +34,11 @@ func (r *report) sizing() string {
 		fmt.Fprintf(&b, "| %s, a header signal | %s | %s |\n", codec, figure(m.cost(rewriting(codec))), figure(m.cost(passing(codec))))
 	}
 	for _, name := range []string{termJSON, termIP, termSinks, termJurisdictions, termLedger} {
-		passed := figure(m.cost(name))
+		passed := m.text(name)
 		if name == termSinks {
 			passed = "-"
 		}
-		fmt.Fprintf(&b, "| + %s | %s | %s |\n", name, figure(m.cost(name)), passed)
+		fmt.Fprintf(&b, "| + %s | %s | %s |\n", name, m.text(name), passed)
 	}
 	b.WriteString("\nA batch is passed on if all its records go to one sink. " + r.bySize() + "\n\n")
 	mixed, pure := m.example(rewriting("zstd")), m.example(passing("zstd"))

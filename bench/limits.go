@@ -1,0 +1,54 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// limitsTable says what the ratios to the peers would be for programs that do less than demarc: no decision is cheaper
+// than none.
+func (r *report) limitsTable() string {
+	var b strings.Builder
+	for _, row := range []struct {
+		what string
+		of   cell
+	}{
+		{"mixed: fetch and produce the same bytes (`wire floor`)", cell{findSubject("wire floor"), mixed, usual}},
+		{"mixed: that, decompress and compress; nothing is decided (`floor`)", cell{findSubject("floor"), mixed, usual}},
+		{"mixed: demarc by a header, no document is read", ofDemarc(mixed, threeHomes(headerSignal))},
+		{"mixed: demarc, JSON alone", ofDemarc(mixed, threeHomes(jsonSignal))},
+		{"mixed: demarc, JSON and IP", ofDemarc(mixed, usual)},
+		{"pure: fetch and produce the same bytes (`wire floor`)", cell{findSubject("wire floor"), pure, usual}},
+		{"pure: demarc by a header: that, and decompress", ofDemarc(pure, threeHomes(headerSignal))},
+		{"pure: demarc, JSON alone", ofDemarc(pure, threeHomes(jsonSignal))},
+		{"pure: demarc, JSON and IP", ofDemarc(pure, usual)},
+	} {
+		least := costOf(row.of)
+		us := least(r)
+		if math.IsNaN(us) {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString("## Limits of the ratios\n\nWhat a record costs if only a part of the work is done, the least of all runs, and what the peers cost as a multiple of\n" +
+				"that. A ratio that stands beside `floor` is out of reach for whatever decompresses and compresses, however fast it decides; one beside\n" +
+				"demarc by a header for whatever decompresses. The rest is the check of each document, byte for byte, and the look-up.\n\n" +
+				"| what is done | us/record | best hand-written loop / it | Kafka Streams / it |\n|---|---:|---:|---:|\n")
+		}
+		w := row.of.workload
+		fmt.Fprintf(&b, "| %s | %.3f | %s | %s |\n", row.what, us, times(ratio(bestLoop(w), least)(r)), times(ratio(cost(findSubject("streams"), w), least)(r)))
+	}
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func times(v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", v)
+}
