@@ -102,7 +102,8 @@ type Router struct {
 	transport *kafka.Transport
 	client    *kafka.Client
 	addr      net.Addr
-	owned     atomic.Pointer[[]int] // lanes of the newest generation
+	owned     atomic.Pointer[[]int]  // lanes of the newest generation
+	apart     atomic.Pointer[string] // why there is no generation at work; nil: there is one
 
 	witness    *witness // nil without a ledger
 	workspaces chan *workspace
@@ -143,6 +144,8 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 		atStart:    map[record.TopicPartition]bool{},
 		workspaces: make(chan *workspace, runtime.GOMAXPROCS(0)),
 	}
+	unassigned := "it has not answered yet"
+	r.apart.Store(&unassigned)
 	r.stats = newStats(r)
 	if cfg.Ledger != nil {
 		r.witness = newWitness(r)
@@ -220,6 +223,7 @@ func (r *Router) generations(ctx context.Context, group *kafka.ConsumerGroup) er
 			if ctx.Err() == nil {
 				r.stats.rejoined()
 				r.log.Warn("join group failed, retrying", "group", r.cfg.Group, "error", err)
+				r.keptApart(fmt.Errorf("join group: %w", err))
 			}
 			continue
 		}
@@ -266,6 +270,7 @@ func (r *Router) generation(ctx, over context.Context, group *kafka.Generation) 
 	}
 	slices.Sort(owned)
 	r.owned.Store(&owned)
+	r.apart.Store(nil)
 	r.stats.generation(g)
 	g.stopLacking()
 	if len(owned) == 0 {
@@ -311,6 +316,7 @@ func (r *Router) begin(ctx, over context.Context, group *kafka.Generation) (*gen
 			return g, err
 		}
 		r.log.Warn("generation cannot begin, trying again", "generation", group.ID, "error", err)
+		r.keptApart(err)
 		select {
 		case <-ctx.Done():
 			return nil, err
@@ -410,8 +416,19 @@ func (r *Router) Accounts() []Account {
 	return out
 }
 
-// Assigned reports whether the group has given this process its share, which may be none.
-func (r *Router) Assigned() bool { return r.owned.Load() != nil }
+// Apart says why this process has no share of the group's work to be at; empty once it has one, which may be none. A
+// rebalance is no reason as long as it goes well.
+func (r *Router) Apart() string {
+	if why := r.apart.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+func (r *Router) keptApart(err error) {
+	why := err.Error()
+	r.apart.Store(&why)
+}
 
 func (r *Router) sinkName(i int) string { return r.classifier.Policy().Sinks[i].Name }
 

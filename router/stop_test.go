@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -71,5 +72,54 @@ func TestStopSaysThatTheLastCommitFailed(t *testing.T) {
 	cancel()
 	if err := <-done; !errors.Is(err, kafka.UnknownMemberId) {
 		t.Errorf("Run = %v: 8 delivered records are not committed", err)
+	}
+}
+
+// TestApartSaysWhyThereIsNoWork: a group that ends a generation and then takes nobody in is a reason not to be ready,
+// until it does again.
+func TestApartSaysWhyThereIsNoWork(t *testing.T) {
+	b := newBench(t, 1)
+	b.produce(mixed(0, 8))
+	var down atomic.Bool
+	b.cluster.ControlKey(int16(kmsg.Heartbeat), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if !down.Load() {
+			return nil, nil, false
+		}
+		res := request.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = int16(kafka.RebalanceInProgress)
+		return res, nil, true
+	})
+	b.cluster.ControlKey(int16(kmsg.JoinGroup), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		if !down.Load() {
+			return nil, nil, false
+		}
+		res := request.ResponseKind().(*kmsg.JoinGroupResponse)
+		res.ErrorCode = int16(kafka.GroupCoordinatorNotAvailable)
+		return res, nil, true
+	})
+	cfg := b.config()
+	cfg.UntilEnd = false
+	ctx, cancel := context.WithCancel(b.context())
+	done := make(chan error)
+	r := b.router(cfg)
+	if why := r.Apart(); !strings.Contains(why, "not answered yet") {
+		t.Errorf("before the start: %q", why)
+	}
+	go func() { done <- r.Run(ctx) }()
+	waitFor(t, "the commit", func() bool { return b.committed()[0] == 8 })
+	if why := r.Apart(); why != "" {
+		t.Errorf("at work: %q", why)
+	}
+	down.Store(true)
+	waitFor(t, "a reason", func() bool { return strings.Contains(r.Apart(), "join group") })
+	down.Store(false)
+	waitFor(t, "work again", func() bool { return r.Apart() == "" })
+	b.produce(mixed(0, 8))
+	waitFor(t, "the next commit", func() bool { return b.committed()[0] > 8 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }

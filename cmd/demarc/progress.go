@@ -74,7 +74,7 @@ func tenths(part, whole uint64) string {
 // read is a reading of the whole service.
 func (s *service) read(at time.Time) reading {
 	now := readAccounts(s.router.Accounts(), at)
-	now.assigned = s.router.Assigned()
+	now.assigned = s.router.Apart() == ""
 	for i, built := range s.sinks {
 		if built.State().Status != sinks.Ready {
 			now.notReady = append(now.notReady, s.policy.Sinks[i].Name)

@@ -217,9 +217,9 @@ func (s *service) ready() readiness {
 			r.Reasons = append(r.Reasons, "sink "+name+" is "+state.Status.String())
 		}
 	}
-	if !s.router.Assigned() {
+	if why := s.router.Apart(); why != "" {
 		r.Ready = false
-		r.Reasons = append(r.Reasons, "waiting for the group to assign partitions")
+		r.Reasons = append(r.Reasons, "waiting for the group to assign partitions: "+why)
 	}
 	for source, err := range s.router.Stopped() {
 		r.Ready = false
