@@ -95,7 +95,10 @@ func (c *Claim) rest() []string {
 	} {
 		list = append(list, c.group(group.part, group.words)...)
 	}
-	if n := c.Total.Uncovered; n > 0 {
+	if n := c.Complete.Gaps; n > 0 {
+		list = append(list, fmt.Sprintf("%s passed over by an operator", are(n, "source offset")))
+	}
+	if n := c.Total.Uncovered - c.Complete.Gaps; n > 0 {
 		list = append(list, fmt.Sprintf("%s told of by no entry", are(n, "source offset")))
 	}
 	if c.untold() {
