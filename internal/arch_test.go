@@ -111,10 +111,13 @@ func files(t *testing.T) []file {
 }
 
 // ignored reports whether a file is a program on its own, kept beside the data that it makes.
-func ignored(f *ast.File) bool {
+func ignored(f *ast.File) bool { return tagged(f, "ignore") }
+
+// tagged reports whether a file is built only with a tag.
+func tagged(f *ast.File, tag string) bool {
 	for _, group := range f.Comments {
 		for _, c := range group.List {
-			if c.Pos() < f.Package && constraint.IsGoBuild(c.Text) && strings.Contains(c.Text, "ignore") {
+			if c.Pos() < f.Package && constraint.IsGoBuild(c.Text) && slices.Contains(strings.Fields(c.Text), tag) {
 				return true
 			}
 		}
@@ -189,6 +192,36 @@ func TestEveryPackageHasOneDoc(t *testing.T) {
 		if len(names) != 1 {
 			t.Errorf("package %s is documented in %v, want one file", pkg, names)
 		}
+	}
+}
+
+// TestRealTestsAreRun: make test-real names packages, and tests by how their names begin.
+func TestRealTestsAreRun(t *testing.T) {
+	text, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, f := range files(t) {
+		if !f.test || !tagged(f.ast, "real") {
+			continue
+		}
+		if !strings.Contains(string(text), "./"+f.pkg) {
+			t.Errorf("%s: make test-real does not name its package", f)
+		}
+		for _, decl := range f.ast.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok || !strings.HasPrefix(fn.Name.Name, "Test") || fn.Name.Name == "TestMain" {
+				continue
+			}
+			found++
+			if f.pkg != "internal/devbroker/real" && !strings.HasPrefix(fn.Name.Name, "TestReal") {
+				t.Errorf("%s: make test-real runs tests that begin with TestReal, not %s", f, fn.Name.Name)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("found no test against real servers")
 	}
 }
 
