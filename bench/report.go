@@ -113,26 +113,34 @@ func (r *report) elsewhere(s *series, c *cell) string {
 	if strings.HasSuffix(c.subject.name, "floor") {
 		return "-"
 	}
-	for _, p := range s.points {
-		if runs := r.results[p.cell.key()]; p.cell.subject == theDemarc && len(runs) > 0 {
-			own, moved := r.results[c.key()][0], int64(0)
-			for i, n := range own.sinks {
-				moved += max(0, n-runs[0].sinks[i])
-			}
-			return fmt.Sprintf("%.3f %%", float64(moved)/float64(own.records)*100)
-		}
+	runs := r.demarcRuns(s)
+	if len(runs) == 0 {
+		return "-"
 	}
-	return "-"
+	own, moved := r.results[c.key()][0], int64(0)
+	for i, n := range own.sinks {
+		moved += max(0, n-runs[0].sinks[i])
+	}
+	return fmt.Sprintf("%.3f %%", float64(moved)/float64(own.records)*100)
 }
 
 // demarcCost is demarc's least cost in a series; 0 if it is not in it.
 func (r *report) demarcCost(s *series) float64 {
+	runs := r.demarcRuns(s)
+	if len(runs) == 0 {
+		return 0
+	}
+	return spreadOf(runs, steadyCost).least
+}
+
+// demarcRuns are the runs of demarc in a series; none if it is not in it.
+func (r *report) demarcRuns(s *series) []result {
 	for _, p := range s.points {
 		if runs := r.results[p.cell.key()]; p.cell.subject == theDemarc && len(runs) > 0 {
-			return spreadOf(runs, steadyCost).least
+			return runs
 		}
 	}
-	return 0
+	return nil
 }
 
 // mallocsOf is the median of the runs that know.

@@ -62,13 +62,9 @@ func planned(cost float64) float64 { return math.Ceil(cost * exampleRate / 1e6 /
 // bySize says what records of other sizes cost.
 func (r *report) bySize() string {
 	var parts []string
-	for i := range r.series {
-		if s := &r.series[i]; s.group == "sizes" {
-			for _, p := range s.points {
-				if cost := r.spread(&p.cell, steadyCost).median; !math.IsNaN(cost) {
-					parts = append(parts, fmt.Sprintf("%s bytes %s us", p.label, figure(cost)))
-				}
-			}
+	for _, p := range r.points("sizes") {
+		if cost := r.spread(&p.cell, steadyCost).median; !math.IsNaN(cost) {
+			parts = append(parts, fmt.Sprintf("%s bytes %s us", p.label, figure(cost)))
 		}
 	}
 	if len(parts) == 0 {
@@ -80,22 +76,29 @@ func (r *report) bySize() string {
 // byPartitions says how much memory partitions take.
 func (r *report) byPartitions() string {
 	var b strings.Builder
-	for i := range r.series {
-		if s := &r.series[i]; s.group == "partitions" {
-			for _, p := range s.points {
-				if runs := r.results[p.cell.key()]; len(runs) > 0 {
-					if b.Len() == 0 {
-						b.WriteString("| assigned partitions, with the default settings | most memory |\n|---:|---:|\n")
-					}
-					fmt.Fprintf(&b, "| %s | %.0f MiB |\n", p.label, memory(p.cell.workload.partitions)(r))
-				}
-			}
+	for _, p := range r.points("partitions") {
+		if len(r.results[p.cell.key()]) == 0 {
+			continue
 		}
+		if b.Len() == 0 {
+			b.WriteString("| assigned partitions, with the default settings | most memory |\n|---:|---:|\n")
+		}
+		fmt.Fprintf(&b, "| %s | %.0f MiB |\n", p.label, memory(p.cell.workload.partitions)(r))
 	}
 	if b.Len() > 0 {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// points are those of a group's series.
+func (r *report) points(group string) (list []point) {
+	for _, s := range r.series {
+		if s.group == group {
+			list = append(list, s.points...)
+		}
+	}
+	return list
 }
 
 // sizingLine is what README.md says of it; empty without a model.

@@ -81,23 +81,24 @@ func TestApartSaysWhyThereIsNoWork(t *testing.T) {
 	b := newBench(t, 1)
 	b.produce(mixed(0, 8))
 	var down atomic.Bool
-	b.cluster.ControlKey(int16(kmsg.Heartbeat), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		b.cluster.KeepControl()
-		if !down.Load() {
-			return nil, nil, false
-		}
+	whileDown := func(key int16, answer func(kmsg.Request) kmsg.Response) {
+		b.cluster.ControlKey(key, func(request kmsg.Request) (kmsg.Response, error, bool) {
+			b.cluster.KeepControl()
+			if !down.Load() {
+				return nil, nil, false
+			}
+			return answer(request), nil, true
+		})
+	}
+	whileDown(int16(kmsg.Heartbeat), func(request kmsg.Request) kmsg.Response {
 		res := request.ResponseKind().(*kmsg.HeartbeatResponse)
 		res.ErrorCode = int16(kafka.RebalanceInProgress)
-		return res, nil, true
+		return res
 	})
-	b.cluster.ControlKey(int16(kmsg.JoinGroup), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		b.cluster.KeepControl()
-		if !down.Load() {
-			return nil, nil, false
-		}
+	whileDown(int16(kmsg.JoinGroup), func(request kmsg.Request) kmsg.Response {
 		res := request.ResponseKind().(*kmsg.JoinGroupResponse)
 		res.ErrorCode = int16(kafka.GroupCoordinatorNotAvailable)
-		return res, nil, true
+		return res
 	})
 	cfg := b.config()
 	cfg.UntilEnd = false

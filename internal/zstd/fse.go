@@ -1,9 +1,6 @@
 package zstd
 
-import (
-	"math/bits"
-	"slices"
-)
+import "math/bits"
 
 const (
 	fseLeastLog = 5
@@ -131,8 +128,7 @@ func (t *fseTable) put(state uint32, symbol uint8) (next, out uint32) {
 
 // appendNorm appends the description of a distribution (RFC 8878, 4.1.1).
 func appendNorm(dst []byte, norm []int16, log uint) []byte {
-	var w bitWriter
-	w.open(dst, 2*len(norm)+16)
+	w := bitWriter{dst: dst}
 	w.add(uint64(log-fseLeastLog), 4)
 	left := int32(1)<<log + 1 // and 1
 	threshold, width := int32(1)<<log, log+1
@@ -174,9 +170,6 @@ type bitWriter struct {
 	acc  uint64
 	used uint
 }
-
-// open begins behind dst, with room for at least so many bytes.
-func (w *bitWriter) open(dst []byte, room int) { *w = bitWriter{dst: slices.Grow(dst, room)} }
 
 // add adds the low n bits of v, which has no others. Between two flushes there are at most 57.
 func (w *bitWriter) add(v uint64, n uint) {

@@ -52,20 +52,20 @@ type code struct {
 // Codes of small numbers, with the extra bits that they have; above them a code has twice as many numbers as the one
 // before.
 var (
-	literalsCodes = [64]code(codesOf(0, [25]uint8{16: 1, 1, 1, 1, 2, 2, 3, 3, 4}))
-	lengthCodes   = [131]code(codesOf(leastMatch, [43]uint8{32: 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5}))
+	literalsCodes = [64]code(codesOf(0, []uint8{16: 1, 1, 1, 1, 2, 2, 3, 3, 4}))
+	lengthCodes   = [131]code(codesOf(leastMatch, []uint8{32: 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5}))
 )
 
 // leastMatch is the shortest match that the format can tell.
 const leastMatch = 3
 
-func codesOf[T [25]uint8 | [43]uint8](base uint32, extra T) []code {
+func codesOf(base uint32, extra []uint8) []code {
 	t := make([]code, base)
-	for c := range len(extra) {
-		for range 1 << extra[c] {
-			t = append(t, code{base, uint8(c), extra[c]})
+	for c, n := range extra {
+		for range 1 << n {
+			t = append(t, code{base, uint8(c), n})
 		}
-		base += 1 << extra[c]
+		base += 1 << n
 	}
 	return t
 }
