@@ -31,7 +31,7 @@ const (
 var suites = []suite{
 	{processSuite, "router", []string{"^BenchmarkProcess$/^zstd$/^(mixed|pure)$"}},
 	{decideSuite, "classifier", []string{
-		"^BenchmarkTraffic$/^scan$", "^BenchmarkScan$/^event$", "^BenchmarkExtract$/^json$/^10KB$/^last$",
+		"^BenchmarkTraffic$/^(scan|unlike)$", "^BenchmarkScan$/^event$", "^BenchmarkExtract$/^json$/^10KB$/^last$",
 		"^BenchmarkDecide$/^header$/^jurisdictions=8$", "^BenchmarkCountry$/^(ipv4_hot|ipv4_cold|ipv6_cold)$",
 	}},
 }

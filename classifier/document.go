@@ -68,6 +68,7 @@ type docScratch struct {
 	nodes  []docNodeState
 	text   []byte // unescaped strings, one after another
 	around [maxDepth]docFrame
+	shapes shapes
 }
 
 // docNodeState is what the document being scanned says of one node. One state per node will do: a repeated

@@ -32,10 +32,29 @@ const maxDepth = 128
 // that are not UTF-8 swallow nothing, and a control byte or a bad escape after them, or the end of doc, is the
 // earlier fault.
 //
-// It is one function with labels since that keeps its state in registers; the label is where in the grammar
-// it stands. The cost is linear in the bytes read.
+// The cost is linear in the bytes read.
 func (d *document) scan(doc []byte, s *docScratch) record.Reason {
 	s.reset(d)
+	if s.shapes.begin(d) {
+		if reason, ok := d.scanKnown(doc, s); ok {
+			s.shapes.found()
+			return reason
+		}
+		s.shapes.missed()
+		s.reset(d)
+	}
+	reason := d.scanAny(doc, s)
+	if s.shapes.tracing && reason == record.Decided {
+		s.shapes.learn(doc)
+	}
+	return reason
+}
+
+// scanAny is scan for documents of any shape; s is reset.
+//
+// It is one function with labels since that keeps its state in registers; the label is where in the grammar
+// it stands.
+func (d *document) scanAny(doc []byte, s *docScratch) record.Reason {
 	doc = doc[:len(doc):len(doc)] // load reads up to the capacity
 	var (
 		i, start int
@@ -64,6 +83,9 @@ value: // the value of node v follows
 		if v != offPath {
 			s.set(&d.nodes[v], docValue{kind: docWrongType})
 			in |= docFrame(v) << 1
+			if d.nodes[v].pointers != nil {
+				s.shapes.tracing = false // a step cannot tell it
+			}
 		}
 		i++
 		if i < len(doc) && doc[i] <= ' ' {
@@ -82,11 +104,15 @@ value: // the value of node v follows
 		goto value
 
 	default:
+		start = i
 		if i = bareEnd(doc, i); i < 0 || depth == 0 && i < len(doc) && isBare(doc[i]) {
 			return record.Unreadable
 		}
 		if v != offPath && c != 'n' {
 			s.set(&d.nodes[v], docValue{kind: docWrongType})
+		}
+		if s.shapes.tracing {
+			s.shapes.note(start, i, v, shapeBare)
 		}
 		goto after
 	}
@@ -99,6 +125,9 @@ text: // the string of node v goes on at doc[i]
 		}
 	} else if i, reason = s.finishString(&d.nodes[v], doc, start, i); i < 0 {
 		return reason
+	}
+	if s.shapes.tracing {
+		s.shapes.note(start, i, v, shapeString)
 	}
 	i++
 

@@ -39,6 +39,11 @@ func ends(w uint64) uint64 {
 	return (((w ^ 0x02*ones) - 0x21*ones) | ((w ^ backslashes) - ones) | w) & highs
 }
 
+// asciiEnds marks what ends does but for bytes outside ASCII; the other bits mean nothing.
+func asciiEnds(w uint64) uint64 {
+	return (((w ^ 0x02*ones) - 0x21*ones) | ((w ^ backslashes) - ones)) &^ w
+}
+
 // nonDigits marks the bytes of w that are no digits, in the same way.
 func nonDigits(w uint64) uint64 {
 	w ^= '0' * ones
@@ -69,7 +74,7 @@ func stringEnd(doc []byte, i int) (int, stringForm) {
 		for len(doc)-i >= 32 {
 			b := doc[i : i+32 : i+32]
 			w0, w1, w2, w3 := load(b, 0), load(b, 8), load(b, 16), load(b, 24)
-			if ends(w0)&^w0|ends(w1)&^w1|ends(w2)&^w2|ends(w3)&^w3 != 0 {
+			if (asciiEnds(w0)|asciiEnds(w1)|asciiEnds(w2)|asciiEnds(w3))&highs != 0 {
 				break
 			}
 			seen |= w0 | w1 | w2 | w3
@@ -78,7 +83,7 @@ func stringEnd(doc []byte, i int) (int, stringForm) {
 		for len(doc)-i >= 8 {
 			w := load(doc, i)
 			seen |= w
-			if marks := ends(w) &^ w; marks != 0 {
+			if marks := asciiEnds(w) & highs; marks != 0 {
 				i += firstMark(marks)
 				break
 			}
