@@ -43,14 +43,17 @@ func (e *Evaluator) Use(s Snapshot) { e.snapshot = s }
 
 // Decide says where r goes and why. The bytes of r are borrowed for the call.
 func (e *Evaluator) Decide(r *record.Record) record.Decision {
-	return e.conclude(e.evaluate(r))
+	var v verdict
+	e.evaluate(r, &v)
+	return e.conclude(&v)
 }
 
 // Refuse is the decision on a record whose sink refused it for good, with TooLarge or Refused: as quarantined
 // as if its signals had been at fault.
 func (e *Evaluator) Refuse(r *record.Record, reason record.Reason) record.Decision {
-	v := e.evaluate(r)
-	return e.quarantine(v, reason, e.decider(v.holds))
+	var v verdict
+	e.evaluate(r, &v)
+	return e.quarantine(&v, reason, e.decider(v.holds))
 }
 
 // verdict is what the signals of one record say together.
@@ -64,11 +67,14 @@ type verdict struct {
 }
 
 // evaluate asks the signals, each at most once and only those that a jurisdiction consults.
-func (e *Evaluator) evaluate(r *record.Record) verdict {
+//
+// It writes v, which is empty, in its place: to return it would copy it in larger words than it was written in, and
+// wait until these are in the cache, for a fifth of the time of a decision by a header.
+func (e *Evaluator) evaluate(r *record.Record, v *verdict) {
 	c := e.c
 	clear(e.facts)
 	e.docRead = false
-	v := verdict{tagged: e.findHeaders(r)}
+	v.tagged = e.findHeaders(r)
 
 	var (
 		waiting = ^record.Set(0) // `first` jurisdictions that have not met a signal yet
@@ -110,11 +116,10 @@ func (e *Evaluator) evaluate(r *record.Record) verdict {
 	if v.holds&^c.rest != 0 || partly&c.rest != 0 {
 		v.holds &^= c.rest
 	}
-	return v
 }
 
 // conclude turns a verdict into a decision. The order of the reasons is part of the policy's meaning.
-func (e *Evaluator) conclude(v verdict) record.Decision {
+func (e *Evaluator) conclude(v *verdict) record.Decision {
 	switch {
 	case v.tagged:
 		return e.quarantine(v, record.Ambiguous, -1)
@@ -135,7 +140,7 @@ func (e *Evaluator) conclude(v verdict) record.Decision {
 }
 
 // quarantine sends the record to the quarantine of its only candidate, else to the default one.
-func (e *Evaluator) quarantine(v verdict, reason record.Reason, signal int16) record.Decision {
+func (e *Evaluator) quarantine(v *verdict, reason record.Reason, signal int16) record.Decision {
 	candidates := v.holds | v.named
 	sink := e.c.fallback
 	if candidates.Len() == 1 {
