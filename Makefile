@@ -2,7 +2,7 @@ GO          ?= go
 FUZZTIME    ?= 10s
 STATICCHECK  = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test test-race test-bounds test-real lint fuzz demo bench bench-check clean
+.PHONY: build test test-race test-bounds test-real test-real-program test-real-broker lint fuzz demo bench bench-check clean
 
 build: ; $(GO) build -trimpath -o demarc ./cmd/demarc
 
@@ -16,10 +16,13 @@ test-race:
 # The zstd encoder does not check the bounds of its loads and stores. Here it does.
 test-bounds: ; $(GO) test -tags nounsafe ./internal/zstd ./internal/wire
 
-# Needs kcat, java and, the first time, mvn. Tests that need none of them are left to test.
-test-real:
-	$(GO) test -tags real -timeout 20m ./internal/devbroker/real
-	$(GO) test -tags real -timeout 20m -p 1 -run '^TestReal' ./ledger/relay ./cmd/demarc
+# Needs kcat, java and, the first time, mvn. Tests that need none of them are left to test. Half of the time they wait
+# for clusters, so that two run at once.
+test-real: ; $(MAKE) --jobs 2 --output-sync=target --no-print-directory test-real-program test-real-broker
+
+test-real-program: ; $(GO) test -tags real -timeout 20m -p 1 -run '^TestReal' ./ledger/relay ./cmd/demarc
+
+test-real-broker: ; $(GO) test -tags real -timeout 20m ./internal/devbroker/real
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "run: gofmt -w ." ; exit 1 ; }

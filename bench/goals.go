@@ -26,12 +26,12 @@ func goals() []goal {
 		return goal{what: what, unit: unit, limit: limit, atLeast: true, figure: f}
 	}
 	return []goal{
-		atMost("whole path of a zstd batch without network, with digest: mixed", 2.4, "us/record", processCost(processSuite, "mixed/digest")),
-		atMost("the same, pure", 1.2, "us/record", processCost(processSuite, "pure/digest")),
-		atMost("demarc on the broker / the path without network: mixed", 1.25, "", ratio(cost(theDemarc, mixed), processCost(processSuite, "mixed"))),
-		atMost("the same, pure", 1.4, "", ratio(cost(theDemarc, pure), processCost(processSuite, "pure"))),
-		atMost("demarc with a ledger / the path with digest: mixed", 1.25, "", ratio(cost(theWitnessed, mixed), processCost(processSuite, "mixed/digest"))),
-		atMost("the same, pure", 1.4, "", ratio(cost(theWitnessed, pure), processCost(processSuite, "pure/digest"))),
+		atMost("whole path of a zstd batch without network, with digest: mixed", 2.4, "us/record", processCost("mixed/digest")),
+		atMost("the same, pure", 1.2, "us/record", processCost("pure/digest")),
+		atMost("demarc on the broker / the path without network: mixed", 1.25, "", overPath(theDemarc, mixed, "mixed")),
+		atMost("the same, pure", 1.4, "", overPath(theDemarc, pure, "pure")),
+		atMost("demarc with a ledger / the path with digest: mixed", 1.25, "", overPath(theWitnessed, mixed, "mixed/digest")),
+		atMost("the same, pure", 1.4, "", overPath(theWitnessed, pure, "pure/digest")),
 		atLeast("best hand-written loop / demarc: mixed", 2.5, "", ratio(bestLoop(mixed), cost(theDemarc, mixed))),
 		atLeast("the same, pure", 5, "", ratio(bestLoop(pure), cost(theDemarc, pure))),
 		atLeast("Kafka Streams / demarc: mixed", 3.5, "", ratio(cost(findSubject("streams"), mixed), cost(theDemarc, mixed))),
@@ -74,10 +74,20 @@ func partTiming(name string) func(*report) float64 {
 }
 
 // processCost is in microseconds.
-func processCost(suite, kind string) func(*report) float64 {
+func processCost(kind string) func(*report) float64 {
+	return func(r *report) float64 { return r.process(kind).least / 1e3 }
+}
+
+// overPath is what the program costs as a multiple of its path. It compares medians: the program runs for seconds and
+// the path for a fifth of one, which meets a quiet moment more often.
+func overPath(s *subject, w workload, kind string) func(*report) float64 {
 	return func(r *report) float64 {
-		return r.part(suite+": Process/zstd/"+kind, func(t timing) float64 { return t.ns }).least / 1e3
+		return r.spread(&cell{s, w, usual}, steadyCost).median / (r.process(kind).median / 1e3)
 	}
+}
+
+func (r *report) process(kind string) spread {
+	return r.part(processSuite+": Process/zstd/"+kind, func(t timing) float64 { return t.ns })
 }
 
 // loops are the peers that somebody would write by hand.
@@ -124,7 +134,7 @@ var noSpread = spread{math.NaN(), math.NaN(), math.NaN()}
 func (r *report) goalsTable() string {
 	var b strings.Builder
 	b.WriteString("## Goals\n\nWhat demarc is to reach on a machine with two cores. Times are the least of all runs and ratios are of such times, since noise\n" +
-		"only adds; memory is the most of all runs, sizes are medians.\n\n| figure | goal | measured | held |\n|---|---:|---:|---|\n")
+		"only adds; what is compared with the path without network, whose runs are shorter, and sizes are medians; memory is the most of all runs.\n\n| figure | goal | measured | held |\n|---|---:|---:|---|\n")
 	measured := false
 	for _, g := range goals() {
 		v := g.figure(r)
