@@ -51,37 +51,59 @@ func warmupOf(s *subject) time.Duration {
 }
 
 // latencySubjects are those that end after a count of records that are not there yet when they start.
-var latencySubjects = []string{"wire floor", "floor", "demarc", "kafkago", "franzgo", "librdkafka", "java", "streams"}
+var (
+	latencySubjects = append([]string{"wire floor", "floor", "demarc"}, peerNames...)
+	peerNames       = append(slices.Clone(loops), "streams")
+)
 
-// latencyCells are the cells whose latency is measured, those whose throughput has to be known for it.
-func (b *bench) latencyCells() (list []cell) {
+// load is what a subject's latency is measured at: half of its own throughput, or what the fastest peer gets.
+type load struct {
+	cell
+	asPeers bool
+}
+
+func (l load) String() string {
+	if l.asPeers {
+		return l.subject.name + ", at the rate of the fastest peer"
+	}
+	return l.subject.name
+}
+
+// loads are of cells whose throughput is measured too.
+func (b *bench) loads() (list []load) {
 	for _, name := range latencySubjects {
-		if s := findSubject(name); b.has(s) {
-			list = append(list, cell{s, mixed, usual})
+		s := findSubject(name)
+		if !b.has(s) {
+			continue
+		}
+		list = append(list, load{cell{s, mixed, usual}, false})
+		if s == theDemarc {
+			list = append(list, load{cell{s, mixed, usual}, true})
 		}
 	}
 	return list
 }
 
-// runLatencies measures the delay of each subject in turn, at a part of its own throughput.
+// runLatencies measures the delay of each subject in turn.
 func (b *bench) runLatencies(ctx context.Context) error {
-	list := b.latencyCells()
+	list := b.loads()
 	for round := range min(b.rounds, latencyRounds) {
-		for _, c := range rotated(list, round) {
-			if slices.Contains(b.noLatency, c.subject.name) || len(b.runs[c.key()]) == 0 {
+		for i, l := range rotated(list, round) {
+			rate := b.latencyRate(l)
+			if slices.Contains(b.noLatency, l.subject.name) || rate == 0 {
 				continue
 			}
-			what := "latency of " + c.subject.name
+			what := "latency of " + l.String()
 			err := b.try(ctx, what, func(attempt int) error {
-				d, err := b.measureLatency(ctx, &c, round*attempts+attempt, b.latencyRate(&c))
+				d, err := b.measureLatency(ctx, &l.cell, (round*len(list)+i)*attempts+attempt, rate)
 				if err == nil {
-					fmt.Fprintf(b.out, "%d  latency, %-36s %s\n", round+1, c.key(), d)
-					b.delays[c.key()] = append(b.delays[c.key()], d)
+					fmt.Fprintf(b.out, "%d  latency, %-36s %s\n", round+1, l, d)
+					b.delays[l.String()] = append(b.delays[l.String()], d)
 				}
 				return err
 			})
 			if errors.Is(err, errSkipped) {
-				b.noLatency = append(b.noLatency, c.subject.name)
+				b.noLatency = append(b.noLatency, l.subject.name)
 				b.skipped = append(b.skipped, err.Error())
 				fmt.Fprintln(b.out, err)
 				continue
@@ -94,14 +116,27 @@ func (b *bench) runLatencies(ctx context.Context) error {
 	return nil
 }
 
-// latencyRate is half of a subject's throughput. The floors get demarc's rate: at half of their own it would be the
-// source and the measurement that have too little of the machine, and so their delay says what is not demarc's.
-func (b *bench) latencyRate(c *cell) float64 {
-	of := *c
-	if demarc := ofDemarc(c.workload, usual); strings.HasSuffix(c.subject.name, "floor") && len(b.runs[demarc.key()]) > 0 {
-		of = demarc
+// latencyRate is how many records come in a second; 0 if that throughput was not measured. The floors get demarc's
+// rate: at half of their own it would be the source and the measurement that have too little of the machine, and so
+// their delay says what is not demarc's.
+func (b *bench) latencyRate(l load) float64 {
+	of := []cell{l.cell}
+	switch demarc := ofDemarc(l.workload, usual); {
+	case l.asPeers:
+		of = nil
+		for _, name := range peerNames {
+			of = append(of, cell{findSubject(name), l.workload, usual})
+		}
+	case strings.HasSuffix(l.subject.name, "floor") && len(b.runs[demarc.key()]) > 0:
+		of[0] = demarc
 	}
-	return latencyLoad * spreadOf(b.runs[of.key()], func(r result) float64 { return r.rate }).median
+	most := 0.0
+	for _, c := range of {
+		if runs := b.runs[c.key()]; len(runs) > 0 {
+			most = max(most, spreadOf(runs, func(r result) float64 { return r.rate }).median)
+		}
+	}
+	return latencyLoad * most
 }
 
 // flagRefused is the exit status of a program that does not know a flag.

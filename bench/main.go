@@ -140,7 +140,7 @@ func start(ctx context.Context, s settings) (err error) {
 func (b *bench) write(ctx context.Context, all []series) error {
 	r := &report{
 		machine: thisMachine(ctx), broker: b.broker.version, skipped: b.skipped, failed: b.failed, rounds: b.rounds,
-		series: all, results: b.runs, latency: b.latencyCells(), delays: b.delays, parts: b.parts,
+		series: all, results: b.runs, latency: b.loads(), delays: b.delays, parts: b.parts,
 	}
 	if slices.Contains(b.groups, evidenceGroup) {
 		var err error

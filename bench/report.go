@@ -19,7 +19,7 @@ type report struct {
 	rounds   int
 	series   []series
 	results  map[string][]result
-	latency  []cell
+	latency  []load
 	delays   map[string][]delay
 	parts    []timing
 	verified string // how fast; empty if it was not measured
@@ -154,13 +154,14 @@ func mallocsOf(runs []result) string {
 
 func (r *report) latencyTable() string {
 	var b strings.Builder
-	for _, c := range r.latency {
-		runs := r.delays[c.key()]
+	for _, l := range r.latency {
+		runs := r.delays[l.String()]
 		if len(runs) == 0 {
 			continue
 		}
 		if b.Len() == 0 {
-			fmt.Fprintf(&b, "## Latency at %.0f %% load\n\nMixed traffic at half of each subject's own throughput, for floors at half of demarc's. Milliseconds, median of %d runs of %v\n"+
+			fmt.Fprintf(&b, "## Latency at %.0f %% load\n\nMixed traffic at half of each subject's own throughput, for floors at half of demarc's, and for demarc\n"+
+				"at the rate that the fastest of the peers has there, too. Milliseconds, medians of %d runs of %v\n"+
 				"after a warm-up of %v, of %v for what is written in Java. Where the source itself was late by much, the machine had too little time for all of them.\n\n"+
 				"| subject | records/s | p50 | p99 | p99.9 | source late, most |\n|---|---:|---:|---:|---:|---:|\n", latencyLoad*100, len(runs), latencyTime, warmup, warmupJVM)
 		}
@@ -171,7 +172,7 @@ func (r *report) latencyTable() string {
 			}
 			return spreadOfValues(values).median
 		}
-		fmt.Fprintf(&b, "| %s | %s | %.1f | %.1f | %.1f | %.1f |\n", c.subject.name, thousands(int64(median(func(d delay) float64 { return d.rate }))),
+		fmt.Fprintf(&b, "| %s | %s | %.1f | %.1f | %.1f | %.1f |\n", l, thousands(int64(median(func(d delay) float64 { return d.rate }))),
 			median(func(d delay) float64 { return d.p50 }), median(func(d delay) float64 { return d.p99 }), median(func(d delay) float64 { return d.p999 }),
 			median(func(d delay) float64 { return d.late.Seconds() * 1e3 }))
 	}

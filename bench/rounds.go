@@ -118,9 +118,9 @@ func (b *bench) runAll(ctx context.Context) ([]series, error) {
 		return all, nil
 	}
 	var missing series
-	for _, c := range b.latencyCells() {
-		if len(b.runs[c.key()]) == 0 {
-			missing.points = append(missing.points, point{c.subject.name, c})
+	for _, l := range b.loads() {
+		if len(b.runs[l.key()]) == 0 && !l.asPeers {
+			missing.points = append(missing.points, point{l.subject.name, l.cell})
 		}
 	}
 	if err := b.run(ctx, []series{missing}, nil); err != nil {
