@@ -11,30 +11,40 @@ import (
 // has as children the steps that have followed it. So a document that leads from the root to an end has the keys, the
 // brackets and their order of one that was accepted, and only its values are left to check.
 //
-// Nothing is concluded from likeness: a document that leaves the tree anywhere is scanned from its first byte.
+// Nothing is concluded from likeness: a document that leaves the tree anywhere is scanned from its first byte. Whoever
+// writes the documents can make that cost a few times what the scan alone does, and no more: a document tries at most
+// maxBranches ways at each value.
 type shapes struct {
 	of    *document // whose nodes the steps name
 	root  shapeStep
 	steps int // how many there are besides the root,
 	texts int // and the bytes of their texts
 
-	// credit is how many more documents than are found may be missed. Then all is forgotten, and the next ones are
-	// scanned as if there were no shapes: that bounds what documents cost that have none in common.
+	// credit is how many more documents than are found may be missed. Then all is forgotten, and the next ones, rest of
+	// them, are scanned as if there were no shapes: documents that have nothing in common are seldom tried.
 	credit int
 	rest   int
+
+	// full says that there was no room for a document. Those that are missed from then on, lost, are not traced; for
+	// enough of them all is forgotten, but not before age, the documents since it was the last time, is worth that.
+	full      bool
+	lost, age int
 
 	tracing bool // whether scanAny notes the values, because the document was missed
 	trace   []shapeValue
 }
 
-// Bounds of the memory of a scratch, about 400 KiB, and of what is tried for a document.
+// Bounds of the memory of a scratch, about 300 KiB, and of what is tried for a document.
 const (
-	maxSteps      = 2048
-	maxTexts      = 64 << 10
-	maxValues     = 512 // of one document
-	maxBranches   = 16
-	maxCredit     = 64
-	restDocuments = 4096
+	maxSteps    = 2048
+	maxTexts    = 64 << 10
+	maxValues   = 512 // of one document
+	maxBranches = 8
+	maxCredit   = 64
+	maxLost     = 64
+
+	restDocuments  = 4096
+	worthDocuments = 4096
 )
 
 // shapeStep is the way to a value.
@@ -66,25 +76,29 @@ type shapeValue struct {
 func (s *shapes) begin(d *document) bool {
 	s.tracing = false
 	if s.of != d {
+		first := s.of == nil
 		s.of = d
 		s.forget()
-		s.rest = 0
+		if s.rest = restDocuments; first {
+			s.rest = 0
+		}
 	}
 	if s.rest > 0 {
 		s.rest--
 		return false
 	}
+	s.age++
 	return true
 }
 
 func (s *shapes) forget() {
 	s.root.child, s.steps, s.texts = nil, 0, 0
-	s.credit = maxCredit
+	s.credit, s.full, s.lost, s.age = maxCredit, false, 0, 0
 }
 
 func (s *shapes) found() { s.credit = min(s.credit+1, maxCredit) }
 
-// missed has the document traced that was not found.
+// missed has the document traced that was not found, if there may be room for it.
 func (s *shapes) missed() {
 	if s.credit == 0 {
 		s.forget()
@@ -92,6 +106,12 @@ func (s *shapes) missed() {
 		return
 	}
 	s.credit--
+	if s.full {
+		if s.lost++; s.lost < maxLost || s.age < worthDocuments {
+			return
+		}
+		s.forget()
+	}
 	s.tracing = true
 	s.trace = s.trace[:0]
 }
@@ -111,6 +131,7 @@ func (s *shapes) learn(doc []byte) {
 	at, end := &s.root, 0
 	for _, v := range s.trace {
 		if at = s.step(at, doc[end:v.from], v); at == nil {
+			s.full = true
 			return
 		}
 		end = v.to
@@ -121,7 +142,7 @@ func (s *shapes) learn(doc []byte) {
 func (s *shapes) step(at *shapeStep, text []byte, v shapeValue) *shapeStep {
 	last, branches := &at.child, 0
 	for ; *last != nil; last, branches = &(*last).sibling, branches+1 {
-		if c := *last; c.kind == v.kind && c.node == v.node && bytes.Equal(c.text, text) {
+		if c := *last; c.kind == v.kind && bytes.Equal(c.text, text) { // and so c.node is v.node
 			return c
 		}
 	}
@@ -140,9 +161,10 @@ func (s *shapes) step(at *shapeStep, text []byte, v shapeValue) *shapeStep {
 }
 
 // scanKnown is scanAny for documents of a known shape. Of others it returns false, and what it left in s.values and
-// s.text means nothing.
+// s.text means nothing. The texts on the way decide where in the grammar scanAny would stand. So at most one child
+// fits, and the first fault in a string is the first one of the document.
 func (d *document) scanKnown(doc []byte, s *docScratch) (record.Reason, bool) {
-	doc = doc[:len(doc):len(doc)] // load reads up to the capacity
+	doc = doc[:len(doc):len(doc)] // load is checked against the capacity
 	i, next := 0, s.shapes.root.child
 try:
 	for next != nil {

@@ -114,6 +114,47 @@ func TestShapesAreForgotten(t *testing.T) {
 	}
 }
 
+// A tree that odd documents have filled makes room for others, also while some documents are found in it. Documents
+// that it has no room for are not traced.
+func TestShapesMakeRoom(t *testing.T) {
+	d := newDocument(pointers("/a"))
+	var s docScratch
+	for i := range maxBranches {
+		d.scan(fmt.Appendf(nil, `{"id%d":1}`, i), &s)
+	}
+	usual, traced := `{"a":"x","b":1}`, 0
+	for range worthDocuments + maxLost {
+		d.scan([]byte(`{"id3":7}`), &s)
+		if got := outcome(d.scan([]byte(usual), &s), s.values); got != `"x"` {
+			t.Fatalf("%s = %s", usual, got)
+		}
+		if s.shapes.tracing {
+			traced++
+		}
+	}
+	if !known(d, &s, usual) || traced != 2 {
+		t.Errorf("half of the documents are known: %v, after %d were traced, want 2", known(d, &s, usual), traced)
+	}
+}
+
+// Two policies that take turns on one scratch do not make it learn for ever.
+func TestShapesOfTurns(t *testing.T) {
+	one, two := newDocument(pointers("/a")), newDocument(pointers("/b"))
+	var s docScratch
+	traced := 0
+	for range 1000 {
+		for _, d := range []*document{one, two} {
+			d.scan([]byte(`{"a":1,"b":2}`), &s)
+			if s.shapes.tracing {
+				traced++
+			}
+		}
+	}
+	if traced != 1 {
+		t.Errorf("%d documents were traced, want the first", traced)
+	}
+}
+
 func TestShapesHaveBounds(t *testing.T) {
 	var s docScratch
 	d := newDocument(pointers("/0"))
@@ -128,7 +169,7 @@ func TestShapesHaveBounds(t *testing.T) {
 	}
 	first := 0
 	for i := range 2 * maxBranches {
-		s.shapes.credit = maxCredit
+		s.shapes.credit, s.shapes.full = maxCredit, false
 		d.scan(fmt.Appendf(nil, `["x",{"%d":1}]`, i), &s)
 	}
 	for c := s.shapes.root.child.child; c != nil; c = c.sibling {
@@ -139,7 +180,7 @@ func TestShapesHaveBounds(t *testing.T) {
 	}
 	texts := strings.Repeat("k", maxTexts/3)
 	for i := range 5 {
-		s.shapes.credit = maxCredit
+		s.shapes.credit, s.shapes.full = maxCredit, false
 		doc := fmt.Appendf(nil, `{"%d%s":"x"}`, i, texts)
 		if d.scan(doc, &s) != record.Decided {
 			t.Fatal("not read")
@@ -149,7 +190,7 @@ func TestShapesHaveBounds(t *testing.T) {
 		t.Errorf("%d bytes of texts", s.shapes.texts)
 	}
 	for i := range 2 * maxSteps {
-		s.shapes.credit = maxCredit
+		s.shapes.credit, s.shapes.full = maxCredit, false
 		d.scan(fmt.Appendf(nil, `[[%d,%s1]]`, i%7, strings.Repeat("[],", i%300)), &s)
 	}
 	if s.shapes.steps > maxSteps {
