@@ -41,6 +41,42 @@ func (r *report) limitsTable() string {
 		fmt.Fprintf(&b, "| %s | %.3f | %s | %s |\n", row.what, us, times(ratio(bestLoop(w), least)(r)), times(ratio(cost(findSubject("streams"), w), least)(r)))
 	}
 	if b.Len() > 0 {
+		b.WriteString("\n" + r.leftTable())
+	}
+	return b.String()
+}
+
+// leftTable says what each ratio would leave for the work that the row of the limits leaves out.
+func (r *report) leftTable() string {
+	scan := partTiming("Traffic/scan")(r) / 1e3
+	header := func(w workload) func(*report) float64 { return costOf(ofDemarc(w, threeHomes(headerSignal))) }
+	streams := findSubject("streams")
+	var b strings.Builder
+	for _, row := range []struct {
+		what  string
+		times float64
+		peer  func(*report) float64
+		base  string
+		cost  func(*report) float64
+	}{
+		{"mixed, best hand-written loop", loopMixed, bestLoop(mixed), "`floor`", cost(findSubject("floor"), mixed)},
+		{"mixed, Kafka Streams", streamsMixed, cost(streams, mixed), "`floor`", cost(findSubject("floor"), mixed)},
+		{"pure, best hand-written loop", loopPure, bestLoop(pure), "demarc by a header", header(pure)},
+		{"pure, Kafka Streams", streamsPure, cost(streams, pure), "demarc by a header", header(pure)},
+	} {
+		peer, base := row.peer(r), row.cost(r)
+		if math.IsNaN(peer + base + scan) {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString("What a ratio leaves for the check of the document, the decision and the look-up, in microseconds per record. The check alone, in a loop of\n" +
+				"its own, takes what is in the last column (`Traffic/scan`).\n\n" +
+				"| ratio | a record may cost | of which is | left | the check |\n|---|---:|---|---:|---:|\n")
+		}
+		may := peer / row.times
+		fmt.Fprintf(&b, "| %s / %g | %.3f | %s: %.3f | %.3f | %.3f |\n", row.what, row.times, may, row.base, base, may-base, scan)
+	}
+	if b.Len() > 0 {
 		b.WriteString("\n")
 	}
 	return b.String()
