@@ -76,12 +76,11 @@ type shapeValue struct {
 func (s *shapes) begin(d *document) bool {
 	s.tracing = false
 	if s.of != d {
-		first := s.of == nil
-		s.of = d
 		s.forget()
-		if s.rest = restDocuments; first {
-			s.rest = 0
+		if s.of != nil { // two that take turns would be learned for ever
+			s.rest = restDocuments
 		}
+		s.of = d
 	}
 	if s.rest > 0 {
 		s.rest--
