@@ -144,8 +144,7 @@ func New(cfg Config, c *classifier.Classifier, geo *Geo, sinks []Sink) (*Router,
 		atStart:    map[record.TopicPartition]bool{},
 		workspaces: make(chan *workspace, runtime.GOMAXPROCS(0)),
 	}
-	unassigned := "it has not answered yet"
-	r.apart.Store(&unassigned)
+	r.keptApart(errors.New("it has not answered yet"))
 	r.stats = newStats(r)
 	if cfg.Ledger != nil {
 		r.witness = newWitness(r)

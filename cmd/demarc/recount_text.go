@@ -23,7 +23,7 @@ func writeRecount(w io.Writer, r *recount.Result) error {
 	writeSample(&b, r.Sample)
 	writeReceipts(&b, r)
 	for _, s := range r.Sinks {
-		fmt.Fprintf(&b, "\n%s: %s of %s receipts equal, %s\n", s.Name, number(s.Receipts.Equal), number(s.Receipts.Total-s.Receipts.Left), records(s.Records.Read))
+		fmt.Fprintf(&b, "\n%s: %s of %s receipts equal, %s\n", s.Name, number(s.Receipts.Equal), number(s.Receipts.Total-s.Receipts.Left), share.Plural(s.Records.Read, "record"))
 		var rows [][]string
 		for _, o := range s.Outcomes {
 			rows = append(rows, []string{number(o.Records), o.Set, o.Reason})
@@ -101,7 +101,7 @@ func writeUnreceipted(b *strings.Builder, r *recount.Result) {
 		addNoReceipt(&since, p.Unreceipted)
 		addNoReceipt(&before, p.Before)
 	}
-	fmt.Fprintf(b, "\nwithout a receipt: %s", records(since.Records))
+	fmt.Fprintf(b, "\nwithout a receipt: %s", share.Plural(since.Records, "record"))
 	if since.Records > 0 {
 		fmt.Fprintf(b, " (the policy sends %s to where they are and %s elsewhere, %s undecided; %s are copies of records of the source)",
 			number(since.Belonging), number(since.Elsewhere), number(since.Undecided), number(since.Duplicates))
@@ -194,10 +194,3 @@ func recountAnswer(r *recount.Result) string {
 }
 
 func number(n int64) string { return share.Thousands(uint64(n)) }
-
-func records(n int64) string {
-	if n == 1 {
-		return "1 record"
-	}
-	return number(n) + " records"
-}

@@ -104,9 +104,9 @@ func (r *Recount) shortfall() string {
 	case r.Sample != nil:
 		return r.Sample.String()
 	case n.Unread > 0:
-		return fmt.Sprintf("the recount could not read the places of %s of %s", share.Thousands(uint64(n.Unread)), plural(n.Total, "receipt"))
+		return fmt.Sprintf("the recount could not read the places of %s of %s", share.Thousands(uint64(n.Unread)), share.Plural(n.Total, "receipt"))
 	case r.Records.Undecided > 0:
-		return fmt.Sprintf("the recount could not decide %s of %s again", share.Thousands(uint64(r.Records.Undecided)), plural(r.Records.Read, "record"))
+		return fmt.Sprintf("the recount could not decide %s of %s again", share.Thousands(uint64(r.Records.Undecided)), share.Plural(r.Records.Read, "record"))
 	case len(r.Unknown) > 0:
 		return "the recount could not find out everything"
 	}
@@ -115,7 +115,7 @@ func (r *Recount) shortfall() string {
 
 // String says what the sample is worth by its first chance.
 func (s *recountSample) String() string {
-	text := fmt.Sprintf("a sample of %s of %s was recounted", share.Thousands(s.Drawn), plural(s.Of, "receipt"))
+	text := fmt.Sprintf("a sample of %s of %s was recounted", share.Thousands(s.Drawn), share.Plural(s.Of, "receipt"))
 	if len(s.Confidence) > 0 {
 		text += ": " + s.Confidence[0].String()
 	}
@@ -155,7 +155,7 @@ func (a *Accumulator) fits(l Ledger) error {
 	}
 	for sink, n := range a.receipts {
 		if counted[sink] != n {
-			return fmt.Errorf("it counts %s of sink %s, and the ledger has %s below entry %d", plural(counted[sink], "receipt"), sink, share.Thousands(uint64(n)), r.Ledger.Size)
+			return fmt.Errorf("it counts %s of sink %s, and the ledger has %s below entry %d", share.Plural(counted[sink], "receipt"), sink, share.Thousands(uint64(n)), r.Ledger.Size)
 		}
 	}
 	if len(counted) > len(a.receipts) {
@@ -165,12 +165,12 @@ func (a *Accumulator) fits(l Ledger) error {
 		return fmt.Errorf("it compared %s with the source, and the ledger has %s of records below entry %d", entries(uint64(r.Source.Entries)), entries(uint64(a.outcomes)), r.Ledger.Size)
 	}
 	if r.Verdict == "equal" && r.Receipts.Equal == r.Receipts.Total && r.Records.Read != a.stored {
-		return fmt.Errorf("every receipt is equal, and it read %s, where the ledger has %s below entry %d", plural(r.Records.Read, "record"), share.Thousands(uint64(a.stored)), r.Ledger.Size)
+		return fmt.Errorf("every receipt is equal, and it read %s, where the ledger has %s below entry %d", share.Plural(r.Records.Read, "record"), share.Thousands(uint64(a.stored)), r.Ledger.Size)
 	}
 	for i := range r.Places {
 		p := &r.Places[i]
 		if c := a.places[p.key().place]; p.Topic != "" && p.Receipts.Total != c.receipts() {
-			return fmt.Errorf("it counts %s in %s, and the ledger has %s below entry %d", plural(p.Receipts.Total, "receipt"), p, share.Thousands(uint64(c.receipts())), r.Ledger.Size)
+			return fmt.Errorf("it counts %s in %s, and the ledger has %s below entry %d", share.Plural(p.Receipts.Total, "receipt"), p, share.Thousands(uint64(c.receipts())), r.Ledger.Size)
 		}
 	}
 	for at, c := range a.places {

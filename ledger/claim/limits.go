@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/demarc/demarc/ledger/share"
 )
 
 // limits says what the claim does not cover: what no ledger can, and what this one leaves open.
@@ -65,17 +67,17 @@ func (j *judge) basisLimits() []string {
 		list = append(list, "Timestamps of records, and what the source holds beside the ranges' records: the recount did not compare with the source.")
 	}
 	if n := r.Records.Stated; n > 0 {
-		list = append(list, fmt.Sprintf("Why sinks or the geo database's age sent %s to quarantine: too_large, refused and geo_expired are told, and cannot be decided again.", plural(uint64(n), "record")))
+		list = append(list, fmt.Sprintf("Why sinks or the geo database's age sent %s to quarantine: too_large, refused and geo_expired are told, and cannot be decided again.", share.Plural(uint64(n), "record")))
 	}
 	before := int64(0)
 	for _, p := range r.Places {
 		before += p.Before.Records
 	}
 	if before > 0 {
-		list = append(list, fmt.Sprintf("What lay in sink partitions before their first receipt: the recount found %s there.", plural(uint64(before), "record")))
+		list = append(list, fmt.Sprintf("What lay in sink partitions before their first receipt: the recount found %s there.", share.Plural(uint64(before), "record")))
 	}
 	if n := j.claim.Recount.Elsewhere; n > 0 {
-		list = append(list, fmt.Sprintf("Other records: the recount lists %s about entries that are not of the population, in sinks that the claim does not name.", plural(n, "difference")))
+		list = append(list, fmt.Sprintf("Other records: the recount lists %s about entries that are not of the population, in sinks that the claim does not name.", share.Plural(n, "difference")))
 	}
 	return list
 }

@@ -84,7 +84,7 @@ func (j *judge) missing(key topicKey, count int32, known []int32) {
 	}
 	if missing > 0 {
 		j.find("complete", "left_out", nil, "topic %s: it has %s, and nothing tells of %s, the first is %d",
-			key.topic, plural(int64(count), "partition"), share.Thousands(uint64(missing)), first)
+			key.topic, share.Plural(int64(count), "partition"), share.Thousands(uint64(missing)), first)
 	}
 }
 
@@ -106,15 +106,15 @@ func (j *judge) reached(key topicKey, known []int32) {
 	}
 	if late > 0 {
 		j.find("complete", "begins_late", nil, "topic %s: no span at or before %s tells of %s: what there was before the first one is not known",
-			key.topic, timeText(*period.From), plural(late, "partition"))
+			key.topic, timeText(*period.From), share.Plural(late, "partition"))
 	}
 	if open > 0 {
 		j.find("complete", "ends_early", nil, "topic %s: no span at or after %s tells of %s: what came until then is not known",
-			key.topic, timeText(*period.To), plural(open, "partition"))
+			key.topic, timeText(*period.To), share.Plural(open, "partition"))
 	}
 	if untold > 0 {
 		j.find("complete", "ends_early", nil, "topic %s: its last span, at %s, does not tell of %s: what came until then is not known",
-			key.topic, timeText(j.topics[key].latest), plural(untold, "partition"))
+			key.topic, timeText(j.topics[key].latest), share.Plural(untold, "partition"))
 	}
 }
 
@@ -144,18 +144,18 @@ func (j *judge) covered(key partitionKey, p *partition) {
 	c.Holes += uint64(t.hole.n)
 	c.Gaps += uint64(t.gap.n)
 	if t.hole.n > 0 {
-		j.findCounted("complete", "hole", &t.hole.entry, "%s: %s are in no entry, the first is %d", name(key), plural(t.hole.n, "offset"), t.hole.from)
+		j.findCounted("complete", "hole", &t.hole.entry, "%s: %s are in no entry, the first is %d", name(key), share.Plural(t.hole.n, "offset"), t.hole.from)
 	}
 	if t.gap.n > 0 {
-		j.findCounted("complete", "gap", &t.gap.entry, "%s: an operator passed over %s, the first is %d: %s", name(key), plural(t.gap.n, "offset"), t.gap.from, t.gap.why)
+		j.findCounted("complete", "gap", &t.gap.entry, "%s: an operator passed over %s, the first is %d: %s", name(key), share.Plural(t.gap.n, "offset"), t.gap.from, t.gap.why)
 	}
 	if p.late.n > 0 {
 		c.Holes += uint64(p.late.n)
 		j.findCounted("complete", "told_late", nil, "%s: it had reached offset %d before %s, says a span that the ledger tells after one that ended the period: %s, from %d on, were not judged",
-			name(key), p.upper.offset, timeText(*j.spec.Population.To), plural(p.late.n, "offset"), p.late.from)
+			name(key), p.upper.offset, timeText(*j.spec.Population.To), share.Plural(p.late.n, "offset"), p.late.from)
 	}
 	if p.overlap.n > 0 {
-		j.find("complete", "overlap", &p.overlap.entry, "%s: %s are in two ranges, the first is %d", name(key), plural(p.overlap.n, "offset"), p.overlap.from)
+		j.find("complete", "overlap", &p.overlap.entry, "%s: %s are in two ranges, the first is %d", name(key), share.Plural(p.overlap.n, "offset"), p.overlap.from)
 	}
 	if needTo <= needFrom {
 		return
@@ -163,15 +163,15 @@ func (j *judge) covered(key partitionKey, p *partition) {
 	switch unread := needTo - max(t.to, needFrom); {
 	case !p.started:
 		c.Unread += uint64(unread)
-		j.findCounted("complete", "left_out", nil, "%s: no entry tells of it, it has %s from %d to %d", name(key), plural(unread, "offset"), needFrom, needTo)
+		j.findCounted("complete", "left_out", nil, "%s: no entry tells of it, it has %s from %d to %d", name(key), share.Plural(unread, "offset"), needFrom, needTo)
 		return
 	case unread > 0:
 		c.Unread += uint64(unread)
-		j.findCounted("complete", "unread_tail", nil, "%s: no entry tells of the last %s, from %d on", name(key), plural(unread, "offset"), max(t.to, needFrom))
+		j.findCounted("complete", "unread_tail", nil, "%s: no entry tells of the last %s, from %d on", name(key), share.Plural(unread, "offset"), max(t.to, needFrom))
 	}
 	if head := min(t.mark, needTo) - needFrom; head > 0 && t.to > t.mark {
 		c.Holes += uint64(head)
-		j.findCounted("complete", "unread_head", nil, "%s: no entry tells of the first %s, from %d on", name(key), plural(head, "offset"), needFrom)
+		j.findCounted("complete", "unread_head", nil, "%s: no entry tells of the first %s, from %d on", name(key), share.Plural(head, "offset"), needFrom)
 	}
 }
 
@@ -194,11 +194,11 @@ func (j *judge) classified() {
 	subject := j.spec.Jurisdiction
 	for _, r := range j.claim.Classified.Candidates {
 		j.findCounted("classified", "quarantined", j.first(func(key outcome) bool { return j.part(key) == Candidates && key.reason == r.Reason }),
-			"%s with %s as a candidate: %s", plural(r.Records, "record"), subject, quarantinedFor(r))
+			"%s with %s as a candidate: %s", share.Plural(r.Records, "record"), subject, quarantinedFor(r))
 	}
 	for _, r := range j.claim.Classified.Anyone {
 		j.findCounted("classified", "unknown", j.first(func(key outcome) bool { return j.part(key) == Anyone && key.reason == r.Reason }),
-			"%s without any candidate: %s, and could be anyone's", plural(r.Records, "record"), quarantinedFor(r))
+			"%s without any candidate: %s, and could be anyone's", share.Plural(r.Records, "record"), quarantinedFor(r))
 	}
 }
 
@@ -279,7 +279,7 @@ func (j *judge) exclusive() {
 			strings.Compare(a.contradicts, b.contradicts))
 	}) {
 		s := found[m]
-		what := plural(s.records, "record") + " of " + j.spec.Jurisdiction
+		what := share.Plural(s.records, "record") + " of " + j.spec.Jurisdiction
 		if m.replay {
 			what += ", stored once more,"
 		}
@@ -370,11 +370,11 @@ func (j *judge) stored() {
 		if n := c.missing(e) - cleared; n > 0 {
 			x.Unreceipted += uint64(n)
 			j.findCounted("exclusive", kindUnreceipted, nil, "%s: %s of %s between the first and the last receipt have none: %s",
-				at, share.Thousands(uint64(n)), plural(e.hi-e.lo, "offset"), j.untilRecount())
+				at, share.Thousands(uint64(n)), share.Plural(e.hi-e.lo, "offset"), j.untilRecount())
 		}
 		if c.twice > 0 {
 			x.Twice += uint64(c.twice)
-			j.find("exclusive", "receipted_twice", &c.first, "%s: %s have two receipts", at, plural(c.twice, "offset"))
+			j.find("exclusive", "receipted_twice", &c.first, "%s: %s have two receipts", at, share.Plural(c.twice, "offset"))
 		}
 	}
 	for _, at := range slices.SortedFunc(maps.Keys(j.all.fileHoles), func(a, b fileHole) int {
@@ -386,7 +386,7 @@ func (j *judge) stored() {
 			continue
 		}
 		x.UnreceiptedFile = min(x.UnreceiptedFile, maxLoss) + uint64(l.n)
-		j.findCounted("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", ledger.SinkText(at.sink), plural(l.n, "byte"), j.untilRecount())
+		j.findCounted("exclusive", kindUnreceipted, &l.entry, "sink %s: %s of its files lie between receipts and have none: %s", ledger.SinkText(at.sink), share.Plural(l.n, "byte"), j.untilRecount())
 	}
 }
 
@@ -423,12 +423,4 @@ func (j *judge) copies() {
 	if known && len(j.spec.Copies) > 0 {
 		j.claim.CopiesAt = timeText(at)
 	}
-}
-
-// plural is a count with its noun.
-func plural[N int | int64 | uint64](n N, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return share.Thousands(uint64(n)) + " " + noun
 }

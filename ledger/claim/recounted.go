@@ -201,7 +201,7 @@ func (j *judge) differences() {
 		}
 	}
 	if u.Unlisted > 0 {
-		j.findCounted("exclusive", "unlisted", nil, "recount: it counts %s more than it lists: whose records they concern is not known", plural(u.Unlisted, "difference"))
+		j.findCounted("exclusive", "unlisted", nil, "recount: it counts %s more than it lists: whose records they concern is not known", share.Plural(u.Unlisted, "difference"))
 	}
 }
 
@@ -232,7 +232,7 @@ func (j *judge) gone() {
 		j.claim.Recount.Gone += g.n
 		entry, receipt := g.entry, g.receipt
 		j.claim.Findings = append(j.claim.Findings, Finding{"exclusive", "gone", &entry, &receipt, fmt.Sprintf(
-			"recount: sink %s: %s of the population lie below the log start: their records are gone, and prove nothing", sink, plural(g.n, "receipt")), true})
+			"recount: sink %s: %s of the population lie below the log start: their records are gone, and prove nothing", sink, share.Plural(g.n, "receipt")), true})
 	}
 }
 
@@ -256,7 +256,7 @@ func (j *judge) withoutReceipt() {
 			}
 		}
 		j.findCounted("exclusive", kindUnreceipted, nil, "recount: %s: %s without a receipt: the policy sends %s there and %s elsewhere, %s cannot be decided; %s are copies of records of the source%s",
-			p, plural(n.Records, "record"), share.Thousands(uint64(n.Belonging)), share.Thousands(uint64(n.Elsewhere)), share.Thousands(uint64(n.Undecided)),
+			p, share.Plural(n.Records, "record"), share.Thousands(uint64(n.Belonging)), share.Thousands(uint64(n.Elsewhere)), share.Thousands(uint64(n.Undecided)),
 			share.Thousands(uint64(n.Duplicates)), first)
 	}
 }
@@ -323,7 +323,7 @@ func (j *judge) confirmed() {
 	case stored && j.recount == nil:
 		j.find("exclusive", "not_recounted", nil, "what is stored only a recount tells, and none was given")
 	case n > 0 && len(j.claim.Findings) == 0:
-		j.findCounted("exclusive", "not_recounted", nil, "recount: it does not confirm where %s are", plural(n, "record"))
+		j.findCounted("exclusive", "not_recounted", nil, "recount: it does not confirm where %s are", share.Plural(n, "record"))
 	}
 }
 
@@ -332,7 +332,7 @@ func (j *judge) bases() {
 	r, c, u := j.recount, j.claim, j.claim.Recount
 	short := r.shortfall()
 	if short == "" && u.EntriesAbove > 0 {
-		short = fmt.Sprintf("the first %s of the ledger were recounted, but not %s of the population above them, with %s", entries(r.Ledger.Size), entries(u.EntriesAbove), plural(u.RecordsAbove, "record"))
+		short = fmt.Sprintf("the first %s of the ledger were recounted, but not %s of the population above them, with %s", entries(r.Ledger.Size), entries(u.EntriesAbove), share.Plural(u.RecordsAbove, "record"))
 	}
 	if short != "" {
 		c.Complete.Note, c.Classified.Note, c.Exclusive.Note = short, short, short

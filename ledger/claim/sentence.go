@@ -113,7 +113,7 @@ func (c *Claim) rest() []string {
 		list = append(list, fmt.Sprintf("beside these, %s in files of sinks without a receipt", are(n, "byte")))
 	}
 	if r := c.Recount; r != nil && r.Unlisted > 0 {
-		list = append(list, fmt.Sprintf("the recount found %s that it does not list", plural(r.Unlisted, "difference")))
+		list = append(list, fmt.Sprintf("the recount found %s that it does not list", share.Plural(r.Unlisted, "difference")))
 	}
 	if n := c.Total.Excluded; n > 0 {
 		var numbers []string
@@ -193,5 +193,5 @@ func are(n uint64, noun string) string {
 	if n == 1 {
 		return "1 " + noun + " is"
 	}
-	return plural(n, noun) + " are"
+	return share.Plural(n, noun) + " are"
 }

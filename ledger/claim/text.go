@@ -87,7 +87,7 @@ func (c *Claim) textTables(w *layout) {
 	}
 	w.table("what became of them", []string{"records", "% of the whole", "set or candidates", "reason", "sink", "counts as"}, 2, rows)
 	if c.Total.Others > 0 {
-		w.line("  beside these, %s of the population that cannot be %s", plural(c.Total.Others, "record"), c.Claimed.Jurisdiction)
+		w.line("  beside these, %s of the population that cannot be %s", share.Plural(c.Total.Others, "record"), c.Claimed.Jurisdiction)
 		w.gap()
 	}
 	rows = nil
@@ -181,7 +181,7 @@ func (r *RecountUse) Numbers() []Number {
 func (r *RecountUse) Remarks() []string {
 	var list []string
 	if s := r.Sample; s != nil {
-		list = append(list, fmt.Sprintf("only a sample of %s of all %s was looked at:", share.Thousands(s.Drawn), plural(s.Of, "receipt")))
+		list = append(list, fmt.Sprintf("only a sample of %s of all %s was looked at:", share.Thousands(s.Drawn), share.Plural(s.Of, "receipt")))
 		list = append(list, s.Confidence...)
 	}
 	if s := r.Comparison; s != nil {
@@ -255,7 +255,7 @@ func (e Excluded) String() string {
 	if len(e.Reasons) > 0 {
 		of = append(of, "reasons "+strings.Join(e.Reasons, ", "))
 	}
-	return fmt.Sprintf("%s (%s): %s", e.Words, strings.Join(of, "; "), plural(e.Records, "record"))
+	return fmt.Sprintf("%s (%s): %s", e.Words, strings.Join(of, "; "), share.Plural(e.Records, "record"))
 }
 
 // Where is where the sink stands, as the policy says.

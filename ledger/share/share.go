@@ -1,4 +1,4 @@
-// Package share writes a part of a whole in percent so that the text never says more than the numbers do.
+// Package share writes counts, and a part of a whole in percent so that the text never says more than the numbers do.
 package share
 
 import (
@@ -49,4 +49,12 @@ func Thousands(n uint64) string {
 		b.WriteRune(digit)
 	}
 	return b.String()
+}
+
+// Plural is a count with its noun: "1 record", "1,024 records".
+func Plural[N int | int64 | uint64](n N, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return Thousands(uint64(n)) + " " + noun
 }

@@ -68,3 +68,11 @@ func TestThousands(t *testing.T) {
 		}
 	}
 }
+
+func TestPlural(t *testing.T) {
+	for want, got := range map[string]string{"0 records": Plural(0, "record"), "1 record": Plural(uint64(1), "record"), "1,024 records": Plural(int64(1024), "record")} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
