@@ -314,7 +314,8 @@ func (n *naive) number() {
 }
 
 // checkAgainstNaive compares scan with the naive reader and, for well-formedness, with encoding/json, which
-// lets bytes pass that are no UTF-8; known are scanned before. (The stricter encoding/json/jsontext needs GOEXPERIMENT=jsonv2 in Go 1.26.)
+// lets bytes pass that are no UTF-8. (The stricter encoding/json/jsontext needs GOEXPERIMENT=jsonv2 in Go 1.26.)
+// known are scanned before.
 func checkAgainstNaive(t *testing.T, d *document, ps [][]string, doc []byte, known ...string) {
 	t.Helper()
 	got := scanned(d, string(doc), known...)

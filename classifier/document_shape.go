@@ -25,10 +25,10 @@ type shapes struct {
 	credit int
 	rest   int
 
-	// full says that there was no room for a document. Those that are missed from then on, lost, are not traced; for
-	// enough of them all is forgotten, but not before age, the documents since it was the last time, is worth that.
-	full      bool
-	lost, age int
+	// full says that there was no room for a document. Those that are missed from then on are not traced, until age, the
+	// documents since all was forgotten the last time, is worth to do it again.
+	full bool
+	age  int
 
 	tracing bool // whether scanAny notes the values, because the document was missed
 	trace   []shapeValue
@@ -41,7 +41,6 @@ const (
 	maxValues   = 512 // of one document
 	maxBranches = 8
 	maxCredit   = 64
-	maxLost     = 64
 
 	restDocuments  = 4096
 	worthDocuments = 4096
@@ -92,7 +91,7 @@ func (s *shapes) begin(d *document) bool {
 
 func (s *shapes) forget() {
 	s.root.child, s.steps, s.texts = nil, 0, 0
-	s.credit, s.full, s.lost, s.age = maxCredit, false, 0, 0
+	s.credit, s.full, s.age = maxCredit, false, 0
 }
 
 func (s *shapes) found() { s.credit = min(s.credit+1, maxCredit) }
@@ -106,7 +105,7 @@ func (s *shapes) missed() {
 	}
 	s.credit--
 	if s.full {
-		if s.lost++; s.lost < maxLost || s.age < worthDocuments {
+		if s.age < worthDocuments {
 			return
 		}
 		s.forget()
@@ -189,7 +188,7 @@ try:
 				if low, high := ends(load(b, 0)), ends(load(b, 8)); low|high != 0 {
 					end += firstMark2(low, high)
 				} else {
-					end = plainEnd2(doc, from+16)
+					end = plainEnd16(doc, from+16)
 				}
 			}
 			if end < len(doc) && doc[end] == '"' {
@@ -222,24 +221,4 @@ try:
 		goto try
 	}
 	return 0, false
-}
-
-// firstMark2 is firstMark in two words of which one has a mark. It has no branch: strings of many lengths would take
-// it now here, now there.
-func firstMark2(low, high uint64) int {
-	n := firstMark(low) // 8 if there is none
-	return n + firstMark(high)&-(n>>3)
-}
-
-// plainEnd2 is plainEnd in steps of two words. It is not inlined, to leave its caller the registers.
-//
-//go:noinline
-func plainEnd2(doc []byte, i int) int {
-	for end := min(len(doc)-15, i+48); i < end; i += 16 {
-		b := doc[i : i+16 : i+16]
-		if low, high := ends(load(b, 0)), ends(load(b, 8)); low|high != 0 {
-			return i + firstMark2(low, high)
-		}
-	}
-	return i
 }

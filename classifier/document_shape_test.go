@@ -2,6 +2,7 @@ package classifier
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -123,7 +124,7 @@ func TestShapesMakeRoom(t *testing.T) {
 		d.scan(fmt.Appendf(nil, `{"id%d":1}`, i), &s)
 	}
 	usual, traced := `{"a":"x","b":1}`, 0
-	for range worthDocuments + maxLost {
+	for range worthDocuments {
 		d.scan([]byte(`{"id3":7}`), &s)
 		if got := outcome(d.scan([]byte(usual), &s), s.values); got != `"x"` {
 			t.Fatalf("%s = %s", usual, got)
@@ -189,12 +190,20 @@ func TestShapesHaveBounds(t *testing.T) {
 	if s.shapes.texts > maxTexts || s.shapes.texts < maxTexts/2 {
 		t.Errorf("%d bytes of texts", s.shapes.texts)
 	}
-	for i := range 2 * maxSteps {
+	s = docScratch{}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 100 { // which lead apart after few values, and have a hundred
 		s.shapes.credit, s.shapes.full = maxCredit, false
-		d.scan(fmt.Appendf(nil, `[[%d,%s1]]`, i%7, strings.Repeat("[],", i%300)), &s)
+		doc := []byte(`["x"`)
+		for range 100 {
+			doc = append(append(doc, strings.Repeat(" ", r.IntN(maxBranches))...), ",1"...)
+		}
+		if d.scan(append(doc, ']'), &s) != record.Decided {
+			t.Fatal("not read")
+		}
 	}
-	if s.shapes.steps > maxSteps {
-		t.Errorf("%d steps", s.shapes.steps)
+	if s.shapes.steps != maxSteps {
+		t.Errorf("%d steps, want %d", s.shapes.steps, maxSteps)
 	}
 }
 

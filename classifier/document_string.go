@@ -53,6 +53,13 @@ func nonDigits(w uint64) uint64 {
 // firstMark is the number of the byte that holds the lowest mark.
 func firstMark(marks uint64) int { return bits.TrailingZeros64(marks) >> 3 }
 
+// firstMark2 is firstMark in two words of which one has a mark. It has no branch: strings of many lengths would take
+// it now here, now there.
+func firstMark2(low, high uint64) int {
+	n := firstMark(low) // 8 if there is none
+	return n + firstMark(high)&-(n>>3)
+}
+
 // plainEnd skips printable ASCII in a string literal, from i on. It stops at the first other byte, a quote or a
 // backslash, in the last seven bytes of doc, or where the string turns out to be long: stringEnd takes longer
 // steps. It is small enough to be inlined.
@@ -60,6 +67,20 @@ func plainEnd(doc []byte, i int) int {
 	for end := min(len(doc)-7, i+40); i < end; i += 8 {
 		if marks := ends(load(doc, i)); marks != 0 {
 			return i + firstMark(marks)
+		}
+	}
+	return i
+}
+
+// plainEnd16 is plainEnd in steps of 16 bytes, and stops in the last 15 bytes of doc. It is not inlined, to leave its
+// caller the registers.
+//
+//go:noinline
+func plainEnd16(doc []byte, i int) int {
+	for end := min(len(doc)-15, i+48); i < end; i += 16 {
+		b := doc[i : i+16 : i+16]
+		if low, high := ends(load(b, 0)), ends(load(b, 8)); low|high != 0 {
+			return i + firstMark2(low, high)
 		}
 	}
 	return i
