@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -96,8 +97,11 @@ func (r *report) process(kind string) spread {
 	return r.part(processSuite+": Process/zstd/"+kind, func(t timing) float64 { return t.ns })
 }
 
-// loops are the peers that somebody would write by hand.
-var loops = []string{"kafkago", "franzgo", "librdkafka", "java"}
+// loops are the peers that somebody would write by hand, tuned all that are tuned.
+var (
+	loops = []string{"kafkago", "franzgo", "librdkafka", "java"}
+	tuned = append(slices.Clone(loops), "streams")
+)
 
 func bestLoop(w workload) func(*report) float64 {
 	return func(r *report) float64 {

@@ -51,10 +51,7 @@ func warmupOf(s *subject) time.Duration {
 }
 
 // latencySubjects are those that end after a count of records that are not there yet when they start.
-var (
-	latencySubjects = append([]string{"wire floor", "floor", "demarc"}, peerNames...)
-	peerNames       = append(slices.Clone(loops), "streams")
-)
+var latencySubjects = append([]string{"wire floor", "floor", "demarc"}, tuned...)
 
 // load is what a subject's latency is measured at: half of its own throughput, or what the fastest peer gets.
 type load struct {
@@ -120,23 +117,28 @@ func (b *bench) runLatencies(ctx context.Context) error {
 // rate: at half of their own it would be the source and the measurement that have too little of the machine, and so
 // their delay says what is not demarc's.
 func (b *bench) latencyRate(l load) float64 {
-	of := []cell{l.cell}
-	switch demarc := ofDemarc(l.workload, usual); {
+	rate := b.throughput(l.cell)
+	switch {
 	case l.asPeers:
-		of = nil
-		for _, name := range peerNames {
-			of = append(of, cell{findSubject(name), l.workload, usual})
+		rate = 0
+		for _, name := range tuned {
+			rate = max(rate, b.throughput(cell{findSubject(name), l.workload, usual}))
 		}
-	case strings.HasSuffix(l.subject.name, "floor") && len(b.runs[demarc.key()]) > 0:
-		of[0] = demarc
-	}
-	most := 0.0
-	for _, c := range of {
-		if runs := b.runs[c.key()]; len(runs) > 0 {
-			most = max(most, spreadOf(runs, func(r result) float64 { return r.rate }).median)
+	case strings.HasSuffix(l.subject.name, "floor"):
+		if demarc := b.throughput(ofDemarc(l.workload, usual)); demarc > 0 {
+			rate = demarc
 		}
 	}
-	return latencyLoad * most
+	return latencyLoad * rate
+}
+
+// throughput is what a cell's runs reached; 0 if there are none.
+func (b *bench) throughput(c cell) float64 {
+	runs := b.runs[c.key()]
+	if len(runs) == 0 {
+		return 0
+	}
+	return spreadOf(runs, func(r result) float64 { return r.rate }).median
 }
 
 // flagRefused is the exit status of a program that does not know a flag.
