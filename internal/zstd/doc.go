@@ -6,6 +6,12 @@
 // value ends at a quotation mark. So it is asked only where the last match ended and at the next quotation mark,
 // beginning with the same place in the record before: a value of the same length is passed over in one comparison.
 // Where no quotation mark follows soon, and behind the end of a document, it is asked at every byte, as everywhere
-// in data that is no JSON. That is in Go alone as fast as the C library at its fastest useful level, within a
-// twentieth of its size.
+// in data that is no JSON.
+//
+// What entropy coding has to know of a block is much the same for the next one. So the tables of the first block of a
+// frame serve those behind it, up to one that turns out to need more, or less, by them than the first did. They have a
+// place for what did not occur too, which takes about a sixtieth of the size and spares most blocks the counting and
+// the making of tables.
+//
+// That is in Go alone as fast as the C library at its fastest useful level, within a twentieth of its size.
 package zstd

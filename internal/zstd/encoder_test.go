@@ -215,7 +215,7 @@ func TestNormalize(t *testing.T) {
 		total += 2
 		log := uint(6 + r.IntN(4))
 		norm := make([]int16, len(counts))
-		normalize(norm, counts, total, log)
+		normalize(norm, counts, total, log, 0)
 		sum := 0
 		for s, n := range norm {
 			sum += int(n)

@@ -3,7 +3,7 @@ package zstd
 import "math/bits"
 
 const (
-	tableLog = 13 // 32 KiB
+	tableLog = 14 // 64 KiB
 	hashed   = 7  // bytes
 	prime    = 0x9E3779B185EBCA87
 
@@ -16,90 +16,90 @@ const (
 
 // find makes literals and sequences of src[from:to]. What lies before is what they may refer to.
 //
+// The table keeps, for each hash, where its bytes stood last and twelve other bits of the hash, both in one word: what
+// is left of another with the same bits is the distance between the two, of which most that would not match are seen
+// without a look at memory that is no longer near.
+//
 // Its loads are unchecked, see memory_fast.go. At the head of the loop ip is at most to-32, and it grows by three at
 // most before a match is told; so all that is loaded from there on, 17 bytes behind ip or 16 behind literals that
-// precede it, lies below to. A candidate always lies below ip.
+// precede it, lies below to. A candidate always lies below ip, and not below 0: the last distance fitted before, and
+// positions are told apart up to the window.
 func (e *Encoder) find(src []byte, from, to int) {
 	e.literals.reset()
 	e.sequences.reset()
 	anchor := from // what lies before it is told
 	last := int(e.recent[0])
-	for ip := max(from, 1); ip <= to-margin; {
+	limit := to - margin
+	for ip := max(from, 1); ip <= limit; {
 		next := load64(src, ip)
-		hash := next << (64 - 8*hashed) * prime >> (64 - tableLog)
-		candidate := int(e.table[hash])
-		e.table[hash] = uint32(ip)
-		same := 0
-		if last <= ip {
-			same = bits.LeadingZeros64(next^load64(src, ip-last)) / 8
-		}
-		switch {
-		case same >= sameEnd:
-			ip += 8 - same
-			candidate = ip - last
-		case load32(src, candidate) == uint32(next) && ip-candidate <= windowSize:
-		case e.pace.gap <= 0:
+		hash := next << (64 - 8*hashed) * prime
+		slot := &e.table[hash>>(64-tableLog)]
+		entry := uint32(hash>>(64-tableLog-32))&^(windowSize-1) | uint32(ip)&(windowSize-1)
+		distance := entry - *slot
+		*slot = entry
+		candidate, end := ip-last, ip+8
+		if x := next ^ load64(src, candidate); x < 1<<(64-8*sameEnd) {
+			differ := (bits.Len32(uint32(x)) + 7) / 8
+			ip += differ
+			candidate += differ
+			if differ > 0 {
+				goto forward // what lies before differs
+			}
+		} else if candidate = ip - int(distance); distance-1 < windowSize-1 && load32(src, candidate) == uint32(next) {
+			end = ip + 4
+		} else if e.pace.gap <= 0 {
 			ip += 1 + (ip-anchor)>>7 // faster, the longer nothing is found
 			continue
-		default:
-			ip = e.pace.next(src, ip, to-margin)
+		} else {
+			ip = e.pace.next(src, ip, limit)
 			continue
 		}
-		end, other := ip+4, candidate+4
-		for end <= to-8 {
-			if x := load64(src, end) ^ load64(src, other); x != 0 {
-				end += bits.TrailingZeros64(x) / 8
-				goto ended // the loop below has nothing to do, but to jump is cheaper than to ask
-			}
-			end, other = end+8, other+8
-		}
-		for end < to && src[end] == src[other] {
-			end++
-			other++
-		}
-	ended:
-		for ip > anchor && candidate > 0 && src[ip-1] == src[candidate-1] {
+		for ip > anchor && candidate > 0 && load8(src, ip-1) == load8(src, candidate-1) {
 			ip--
 			candidate--
 		}
+	forward:
 		last = ip - candidate
-		e.tell(src, anchor, ip, end, uint32(last))
-		e.pace.found(load32(src, ip), src[end-1])
+		for end <= to-8 {
+			if x := load64(src, end) ^ load64(src, end-last); x != 0 {
+				end += bits.TrailingZeros64(x) / 8
+				goto ended // the loop below has nothing to do, but to jump is cheaper than to ask
+			}
+			end += 8
+		}
+		for end < to && src[end] == src[end-last] {
+			end++
+		}
+	ended:
+		// What follows stands here, though it is long, since calls take a twentieth of the encoder's time.
+		n, length := uint32(ip-anchor), uint32(end-ip)-leastMatch
+		if room, at := e.literals.room, e.literals.size; n <= 32 {
+			store64(room, at, load64(src, anchor))
+			store64(room, at+8, load64(src, anchor+8))
+			if n > 16 {
+				store64(room, at+16, load64(src, anchor+16))
+				store64(room, at+24, load64(src, anchor+24))
+			}
+		} else {
+			copy(room[at:], src[anchor:ip])
+		}
+		e.literals.size += int(n)
+		told := uint32(1)
+		if uint32(last) != e.recent[0] || n == 0 {
+			told = e.recent.tell(uint32(last), n == 0)
+		}
+		l, m, d := literalsCode(n), lengthCode(length), uint8(bits.Len32(told)-1)
+		// Written in its place: to append a value that was put together byte by byte would wait for its bytes.
+		s := e.sequences.grow()
+		s.extra = (uint64(n)<<(-l.bits&63)>>(m.bits&63)|uint64(length)<<(-m.bits&63))>>(d&63) | uint64(told)<<(-d&63)
+		s.bits = l.bits + m.bits + d
+		s.codes[ofLiterals] = l.code
+		s.codes[ofDistances] = d
+		s.codes[ofLengths] = m.code
+		e.pace.found(load32(src, ip), load8(src, end-1))
 		anchor, ip = end, end
 	}
 	e.literals.rest(src[anchor:to])
-}
-
-// tell takes src[anchor:ip] as literals and src[ip:end] as a match.
-func (e *Encoder) tell(src []byte, anchor, ip, end int, distance uint32) {
-	n, length := uint32(ip-anchor), uint32(end-ip)
-	if room, at := e.literals.room, e.literals.size; n <= 32 {
-		store64(room, at, load64(src, anchor))
-		store64(room, at+8, load64(src, anchor+8))
-		if n > 16 {
-			store64(room, at+16, load64(src, anchor+16))
-			store64(room, at+24, load64(src, anchor+24))
-		}
-	} else {
-		copy(room[at:], src[anchor:ip])
-	}
-	e.literals.size += int(n)
-	told := uint32(1)
-	if distance != e.recent[0] || n == 0 {
-		told = e.recent.tell(distance, n == 0)
-	}
-	l, m, d := literalsCode(n), lengthCode(length), uint8(bits.Len32(told)-1)
-	q := &e.sequences
-	q.counts[ofLiterals][l.code&63]++
-	q.counts[ofDistances][d&63]++
-	q.counts[ofLengths][m.code&63]++
-	// Written in its place: to append a value that was put together byte by byte would wait for its bytes.
-	s := q.grow()
-	s.extra = uint64(n-l.base) | uint64(length-m.base)<<(l.bits&63) | uint64(told-1<<(d&31))<<((l.bits+m.bits)&63)
-	s.bits = l.bits + m.bits + d
-	s.codes[ofLiterals] = l.code
-	s.codes[ofDistances] = d
-	s.codes[ofLengths] = m.code
 }
 
 // recent is the last three distances, the newest first, which the format tells in few bits (RFC 8878, 3.1.1.5).

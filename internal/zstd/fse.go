@@ -24,30 +24,40 @@ type fseSymbol struct {
 	find int32
 }
 
-// fit makes the table for symbols with these counts, of at least two kinds, and appends its description.
-func (t *fseTable) fit(dst []byte, counts []uint32, total uint32, mostLog uint) []byte {
-	top, kinds := 0, 0
-	for s, c := range counts {
-		if c > 0 {
-			top = s
-			kinds++
+// fit makes the table for symbols with these counts, of which two occur or more, and appends its description. With
+// all, what does not occur has a place too.
+func (t *fseTable) fit(dst []byte, counts []uint32, total uint32, mostLog uint, all bool) []byte {
+	absent, log := int16(-1), mostLog
+	if !all {
+		top, kinds := 0, 0
+		for s, c := range counts {
+			if c > 0 {
+				top = s
+				kinds++
+			}
 		}
+		counts = counts[:top+1]
+		absent, log = 0, min(uint(max(fseLeastLog, bits.Len32(total-1)-3, bits.Len(uint(kinds)))), mostLog)
 	}
-	log := uint(max(fseLeastLog, bits.Len32(total-1)-3, bits.Len(uint(kinds))))
-	log = min(log, mostLog)
-	norm := t.norm[:top+1]
-	normalize(norm, counts, total, log)
+	norm := t.norm[:len(counts)]
+	normalize(norm, counts, total, log, absent)
 	t.build(norm, log)
 	return appendNorm(dst, norm, log)
 }
 
-// normalize scales counts to a sum of 1<<log, with at least 1 for what occurs.
-func normalize(norm []int16, counts []uint32, total uint32, log uint) {
+// normalize scales counts to a sum of 1<<log, with at least 1 for what occurs and absent, 0 or -1, for what does not.
+func normalize(norm []int16, counts []uint32, total uint32, log uint, absent int16) {
 	left := int16(1) << log
+	for _, c := range counts {
+		if c == 0 {
+			left += absent
+		}
+	}
+	size := uint64(left)
 	for s := range norm {
-		norm[s] = 0
+		norm[s] = absent
 		if c := counts[s]; c > 0 {
-			norm[s] = max(1, int16((uint64(c)<<log+uint64(total)/2)/uint64(total)))
+			norm[s] = max(1, int16((uint64(c)*size+uint64(total)/2)/uint64(total)))
 			left -= norm[s]
 		}
 	}

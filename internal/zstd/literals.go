@@ -2,21 +2,24 @@ package zstd
 
 import (
 	"encoding/binary"
-
-	"github.com/klauspost/compress/huff0"
+	"slices"
 )
 
 // literals are the bytes of a block that no match tells.
 type literals struct {
 	room    []byte // blockSize and margin
 	size    int
-	huffman huff0.Scratch
+	huffman huffman
+
+	kept bool // the code of a block before serves this one
+	rate rate // of the block it was made for
 }
 
 // Kinds of literals sections.
 const (
 	literalsRaw        = 0
 	literalsCompressed = 2
+	literalsAgain      = 3 // compressed by the code of the block before
 )
 
 const (
@@ -33,45 +36,67 @@ func (l *literals) reset() {
 
 func (l *literals) rest(b []byte) { l.size += copy(l.room[l.size:], b) }
 
-// append appends the literals section (RFC 8878, 3.1.1.3.1), as it is if it does not become smaller.
-func (l *literals) append(dst []byte) []byte {
-	b := l.room[:l.size]
-	code := l.compress(b)
-	if code == nil {
-		return append(appendRawHeader(dst, len(b)), b...)
+// append appends the literals section (RFC 8878, 3.1.1.3.1), as it is if it does not become smaller. If more blocks
+// follow, its code is to serve them too.
+func (l *literals) append(dst []byte, more bool) []byte {
+	b, start := l.room[:l.size], len(dst)
+	if len(b) < fewLiterals {
+		return appendRaw(dst, b)
 	}
 	const oneStream, fourOf14Bits, fourOf18Bits = 0, 2, 3
-	n, size := uint64(len(b)), uint64(len(code))
+	format, header, sizeBits := uint64(fourOf18Bits), 5, 18
 	switch {
-	case n < fourStreams:
-		v := literalsCompressed | oneStream<<2 | n<<4 | size<<14
-		dst = append(dst, byte(v), byte(v>>8), byte(v>>16))
-	case n < 1<<14:
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(literalsCompressed|fourOf14Bits<<2|n<<4|size<<18))
-	default:
-		v := literalsCompressed | fourOf18Bits<<2 | n<<4 | size<<22
-		dst = append(binary.LittleEndian.AppendUint32(dst, uint32(v)), byte(v>>32))
+	case len(b) < fourStreams:
+		format, header, sizeBits = oneStream, 3, 10
+	case len(b) < 1<<14:
+		format, header, sizeBits = fourOf14Bits, 4, 14
 	}
-	return append(dst, code...)
+	dst = append(dst, 0, 0, 0, 0, 0)[:start+header]
+	kind := uint64(literalsAgain)
+	if l.kept {
+		dst = l.appendStreams(dst, b, format == oneStream)
+		l.kept = rateOf(len(dst)-start-header, len(b)).near(l.rate)
+	}
+	if !l.kept {
+		kind = literalsCompressed
+		var fits bool
+		if dst, fits = l.huffman.fit(dst[:start+header], b, more); !fits {
+			return appendRaw(dst[:start], b)
+		}
+		table := len(dst)
+		dst = l.appendStreams(dst, b, format == oneStream)
+		l.kept, l.rate = more && l.huffman.all, rateOf(len(dst)-table, len(b))
+	}
+	size := len(dst) - start - header
+	if size >= len(b) {
+		l.kept = false
+		return appendRaw(dst[:start], b)
+	}
+	var v [8]byte
+	binary.LittleEndian.PutUint64(v[:], kind|format<<2|uint64(len(b))<<4|uint64(size)<<(4+sizeBits))
+	copy(dst[start:start+header], v[:])
+	return dst
 }
 
-// compress returns the Huffman code of b with its table, borrowed until the next call, or nil if there is nothing
-// to gain.
-func (l *literals) compress(b []byte) (code []byte) {
-	if len(b) < fewLiterals {
-		return nil
+// appendStreams appends the codes of b as one stream, or as four behind the sizes of the first three.
+func (l *literals) appendStreams(dst, b []byte, one bool) []byte {
+	if one {
+		return l.huffman.append(slices.Grow(dst, huffmanRoom(len(b))), b)
 	}
-	compress := huff0.Compress4X
-	if len(b) < fourStreams {
-		compress = huff0.Compress1X
+	const sizes = 6
+	dst = slices.Grow(dst, sizes+4*huffmanRoom((len(b)+3)/4))
+	at, each := len(dst), (len(b)+3)/4
+	dst = dst[:at+sizes]
+	for ; len(b) > each; b, at = b[each:], at+2 {
+		from := len(dst)
+		dst = l.huffman.append(dst, b[:each])
+		binary.LittleEndian.PutUint16(dst[at:], uint16(len(dst)-from))
 	}
-	l.huffman.Reuse = huff0.ReusePolicyNone
-	code, _, err := compress(b, &l.huffman)
-	if err != nil { // all alike or too much of everything: there is no other
-		return nil
-	}
-	return code
+	return l.huffman.append(dst, b)
 }
+
+// appendRaw appends a literals section as it is.
+func appendRaw(dst, b []byte) []byte { return append(appendRawHeader(dst, len(b)), b...) }
 
 func appendRawHeader(dst []byte, n int) []byte {
 	const sizeBits5, sizeBits12, sizeBits20 = 0, 1, 3

@@ -19,3 +19,7 @@ func load32(b []byte, i int) uint32 {
 func store64(b []byte, i int, v uint64) {
 	*(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i)) = v
 }
+
+func load8(b []byte, i int) uint8 {
+	return *(*uint8)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i))
+}

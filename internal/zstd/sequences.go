@@ -10,8 +10,10 @@ import (
 // of the three numbers has a code, which is entropy coded, and extra bits.
 type sequences struct {
 	list   []sequence
-	counts [3][64]uint32 // of codes
 	tables [3]fseTable
+
+	kept bool // the tables of a block before serve this one
+	rate rate // of the block they were made for
 }
 
 // Kinds of codes, in the order of their descriptions.
@@ -21,7 +23,8 @@ const (
 	ofLengths
 )
 
-// sequence is as it is written: the codes, and the extra bits of all three.
+// sequence is as it is written: the codes, and the extra bits of all three at the top of extra. Its lowest five bits
+// may be anything.
 type sequence struct {
 	extra uint64
 	bits  uint8
@@ -30,42 +33,37 @@ type sequence struct {
 
 func (q *sequences) reset() {
 	q.list = q.list[:0]
-	q.counts = [3][64]uint32{}
 }
 
 // grow returns a new last sequence.
 func (q *sequences) grow() *sequence {
 	n := len(q.list)
 	if n == cap(q.list) {
-		q.list = slices.Grow(q.list, max(n, 1<<10))
+		q.enlarge()
 	}
 	q.list = q.list[:n+1]
 	return &q.list[n]
 }
 
-// code is the code of numbers from base on, with so many extra bits (RFC 8878, 3.1.1.3.2.1.1).
-type code struct {
-	base       uint32
-	code, bits uint8
-}
+func (q *sequences) enlarge() { q.list = slices.Grow(q.list, max(len(q.list), 1<<10)) }
 
-// Codes of small numbers, with the extra bits that they have; above them a code has twice as many numbers as the one
-// before.
+// code stands for the numbers that differ in so many low bits, which are its extra bits (RFC 8878, 3.1.1.3.2.1.1).
+type code struct{ code, bits uint8 }
+
+// Codes of small numbers; above them a code has twice as many numbers as the one before.
 var (
-	literalsCodes = [64]code(codesOf(0, []uint8{16: 1, 1, 1, 1, 2, 2, 3, 3, 4}))
-	lengthCodes   = [131]code(codesOf(leastMatch, []uint8{32: 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5}))
+	literalsCodes = [64]code(codesOf([]uint8{16: 1, 1, 1, 1, 2, 2, 3, 3, 4}))
+	lengthCodes   = [128]code(codesOf([]uint8{32: 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5}))
 )
 
-// leastMatch is the shortest match that the format can tell.
+// leastMatch is the shortest match that the format can tell; lengths are told without it.
 const leastMatch = 3
 
-func codesOf(base uint32, extra []uint8) []code {
-	t := make([]code, base)
+func codesOf(extra []uint8) (t []code) {
 	for c, n := range extra {
 		for range 1 << n {
-			t = append(t, code{base, uint8(c), n})
+			t = append(t, code{uint8(c), n})
 		}
-		base += 1 << n
 	}
 	return t
 }
@@ -75,15 +73,15 @@ func literalsCode(n uint32) code {
 		return literalsCodes[n]
 	}
 	k := uint8(bits.Len32(n) - 1)
-	return code{1 << (k & 31), k + 19, k}
+	return code{k + 19, k}
 }
 
 func lengthCode(n uint32) code {
 	if n < uint32(len(lengthCodes)) {
 		return lengthCodes[n]
 	}
-	k := uint8(bits.Len32(n-3) - 1)
-	return code{1<<(k&31) + 3, k + 36, k}
+	k := uint8(bits.Len32(n) - 1)
+	return code{k + 36, k}
 }
 
 // The distributions that need no description (RFC 8878, 3.1.1.3.2.2), by kind of code, and their logarithms.
@@ -98,18 +96,25 @@ var (
 	mostLog     = [3]uint{9, 8, 9}
 )
 
+// codeKinds is how many codes there are of each kind that a block and a window can need.
+var codeKinds = [3]int{36, windowLog + 1, 53}
+
 // Modes of tables.
 const (
 	modeStandard = 0
 	modeOne      = 1
 	modeFit      = 2
+	modeAgain    = 3 // the table of the block before
 )
+
+// modes is one mode for all kinds of codes.
+const modes = 1<<6 | 1<<4 | 1<<2
 
 // fewSequences are not worth tables of their own.
 const fewSequences = 48
 
-// append appends the sequences section (RFC 8878, 3.1.1.3.2).
-func (q *sequences) append(dst []byte) []byte {
+// append appends the sequences section (RFC 8878, 3.1.1.3.2). If more blocks follow, its tables are to serve them too.
+func (q *sequences) append(dst []byte, more bool) []byte {
 	n := len(q.list)
 	const oneByte, twoBytes = 0x80, 0x7f00
 	switch {
@@ -122,28 +127,50 @@ func (q *sequences) append(dst []byte) []byte {
 	default:
 		dst = binary.LittleEndian.AppendUint16(append(dst, 0xff), uint16(n-twoBytes))
 	}
-	modes := len(dst)
-	dst = append(dst, 0)
-	for kind := range q.tables {
-		var mode byte
-		dst, mode = q.prepare(dst, kind)
-		dst[modes] |= mode << (6 - 2*kind)
+	if n < fewSequences {
+		q.kept = false
+		for kind := range q.tables {
+			q.tables[kind].build(standard[kind], standardLog[kind])
+		}
+		return q.appendBits(append(dst, modeStandard*modes))
 	}
-	return q.appendBits(dst)
+	start := len(dst)
+	if q.kept {
+		dst = q.appendBits(append(dst, modeAgain*modes))
+		if rateOf(len(dst)-start, n).near(q.rate) {
+			return dst
+		}
+	}
+	dst = q.fit(dst[:start], more)
+	table := len(dst)
+	dst = q.appendBits(dst)
+	q.kept, q.rate = more, rateOf(len(dst)-table, n)
+	return dst
 }
 
-// prepare makes the table of one kind of codes and appends its description.
-func (q *sequences) prepare(dst []byte, kind int) ([]byte, byte) {
-	n, t := uint32(len(q.list)), &q.tables[kind]
-	if n < fewSequences {
-		t.build(standard[kind], standardLog[kind])
-		return dst, modeStandard
+// fit makes the tables and appends their modes and descriptions. With all, they can tell every code.
+func (q *sequences) fit(dst []byte, all bool) []byte {
+	var counts [3][64]uint32
+	for i := range q.list {
+		s := &q.list[i]
+		counts[ofLiterals][s.codes[ofLiterals]&63]++
+		counts[ofDistances][s.codes[ofDistances]&63]++
+		counts[ofLengths][s.codes[ofLengths]&63]++
 	}
-	if s := slices.Index(q.counts[kind][:], n); s >= 0 {
-		t.only(s)
-		return append(dst, byte(s)), modeOne
+	n, at := uint32(len(q.list)), len(dst)
+	dst = append(dst, 0)
+	for kind := range q.tables {
+		mode, t, c := byte(modeFit), &q.tables[kind], counts[kind][:codeKinds[kind]]
+		if s := slices.Index(c, n); s >= 0 && !all {
+			mode = modeOne
+			t.only(s)
+			dst = append(dst, byte(s))
+		} else {
+			dst = t.fit(dst, c, n, mostLog[kind], all)
+		}
+		dst[at] |= mode << (6 - 2*kind)
 	}
-	return t.fit(dst, q.counts[kind][:], n, mostLog[kind]), modeFit
+	return dst
 }
 
 // sequenceBits is the most that one sequence takes: three states and the extra bits.
@@ -157,34 +184,29 @@ func (q *sequences) appendBits(dst []byte) []byte {
 	last := &q.list[len(q.list)-1]
 	literals, distances, lengths := &q.tables[ofLiterals], &q.tables[ofDistances], &q.tables[ofLengths]
 	l, d, m := literals.first(last.codes[ofLiterals]), distances.first(last.codes[ofDistances]), lengths.first(last.codes[ofLengths])
-	acc, used, at := last.extra, uint(last.bits), 0
-	for i := len(q.list) - 2; i >= 0; i-- {
-		s := &q.list[i]
-		store64(out, at, acc)
+	acc, used, at := last.extra, uint32(last.bits), 0
+	for list := q.list[:len(q.list)-1]; len(list) > 0; list = list[:len(list)-1] {
+		s := &list[len(list)-1]
+		store64(out, at, acc>>(-used&63))
 		at += int(used >> 3)
-		acc >>= used & 56
 		used &= 7
 
 		next, n := distances.put(d, s.codes[ofDistances])
-		acc |= uint64(d&(1<<(n&31)-1)) << (used & 63)
-		d, used = next, used+uint(n)
+		acc, used, d = acc>>(n&63)|uint64(d)<<(-n&63), used+n, next
 		next, n = lengths.put(m, s.codes[ofLengths])
-		acc |= uint64(m&(1<<(n&31)-1)) << (used & 63)
-		m, used = next, used+uint(n)
+		acc, used, m = acc>>(n&63)|uint64(m)<<(-n&63), used+n, next
 		next, n = literals.put(l, s.codes[ofLiterals])
-		acc |= uint64(l&(1<<(n&31)-1)) << (used & 63)
-		l, used = next, used+uint(n)
+		acc, used, l = acc>>(n&63)|uint64(l)<<(-n&63), used+n, next
 
-		if s.bits > 64-7-26 { // seldom
-			store64(out, at, acc)
+		if s.bits > 54-7-26 { // seldom
+			store64(out, at, acc>>(-used&63))
 			at += int(used >> 3)
-			acc >>= used & 56
 			used &= 7
 		}
-		acc |= s.extra << (used & 63)
-		used += uint(s.bits)
+		acc = acc>>(s.bits&63) | s.extra
+		used += uint32(s.bits)
 	}
-	w := bitWriter{dst: dst[:len(dst)+at], acc: acc, used: used}
+	w := bitWriter{dst: dst[:len(dst)+at], acc: acc >> 1 >> (63 - used), used: uint(used)}
 	w.flush()
 	w.add(uint64(m&(1<<lengths.log-1)), lengths.log)
 	w.add(uint64(d&(1<<distances.log-1)), distances.log)
