@@ -8,10 +8,10 @@
 // Where no quotation mark follows soon, and behind the end of a document, it is asked at every byte, as everywhere
 // in data that is no JSON.
 //
-// What entropy coding has to know of a block is much the same for the next one. So the tables of the first block of a
-// frame serve those behind it, up to one that turns out to need more, or less, by them than the first did. They have a
-// place for what did not occur too, which takes about a sixtieth of the size and spares most blocks the counting and
-// the making of tables.
+// What entropy coding has to know of a block is much the same for the next one. So the tables of one block serve those
+// behind it in the frame, as long as a sample says that tables of their own would hardly be better. Such tables have a
+// place for what did not occur too, which takes about a sixtieth of the size of JSON, and spares most blocks the
+// counting and the making of tables.
 //
 // That is in Go alone as fast as the C library at its fastest useful level, within a twentieth of its size.
 package zstd

@@ -16,9 +16,9 @@ const (
 	blockCompressed = 2
 )
 
-// Encoder keeps its memory between calls, about 350 KiB, and serves one goroutine. The zero Encoder is ready to use.
+// Encoder keeps its memory between calls, at most 1 MiB and mostly a third of it, and serves one goroutine. The zero Encoder is ready to use.
 type Encoder struct {
-	table  [1 << tableLog]uint32 // where the bytes of a hash stood last; 0 also for never
+	table  [1 << tableLog]uint32 // of where the bytes of a hash stood last, see find; 0 also for never
 	recent recent
 	pace   pace
 
@@ -26,7 +26,7 @@ type Encoder struct {
 	sequences sequences
 }
 
-// Append appends src, of less than 4 GiB, to dst as one frame, which says its size and has no checksum.
+// Append appends src to dst as one frame, which says its size and has no checksum.
 func (e *Encoder) Append(dst, src []byte) []byte {
 	dst = appendFrameHeader(dst, len(src))
 	if len(src) == 0 {

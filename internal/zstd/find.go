@@ -4,7 +4,8 @@ import "math/bits"
 
 const (
 	tableLog = 14 // 64 KiB
-	hashed   = 7  // bytes
+	tagBits  = 32 - windowLog
+	hashed   = 7 // bytes
 	prime    = 0x9E3779B185EBCA87
 
 	// sameEnd is how many of the next eight bytes have to be those of the last match's place, at their end, so that
@@ -16,14 +17,15 @@ const (
 
 // find makes literals and sequences of src[from:to]. What lies before is what they may refer to.
 //
-// The table keeps, for each hash, where its bytes stood last and twelve other bits of the hash, both in one word: what
-// is left of another with the same bits is the distance between the two, of which most that would not match are seen
-// without a look at memory that is no longer near.
+// The table keeps, for each hash, where its bytes stood last, up to a multiple of the window, and below that twelve
+// other bits of the hash. The difference of two such words, turned so that the positions come down, is the distance if
+// those bits are the same, and else no less than the window: most of what would not match is seen without a look at
+// memory that is no longer near.
 //
 // Its loads are unchecked, see memory_fast.go. At the head of the loop ip is at most to-32, and it grows by three at
-// most before a match is told; so all that is loaded from there on, 17 bytes behind ip or 16 behind literals that
+// most before a match is told; so all that is loaded from there on, 16 bytes behind ip or behind literals that
 // precede it, lies below to. A candidate always lies below ip, and not below 0: the last distance fitted before, and
-// positions are told apart up to the window.
+// while ip is within the first window all that the table can tell is what it was given, or 0.
 func (e *Encoder) find(src []byte, from, to int) {
 	e.literals.reset()
 	e.sequences.reset()
@@ -34,8 +36,8 @@ func (e *Encoder) find(src []byte, from, to int) {
 		next := load64(src, ip)
 		hash := next << (64 - 8*hashed) * prime
 		slot := &e.table[hash>>(64-tableLog)]
-		entry := uint32(hash>>(64-tableLog-32))&^(windowSize-1) | uint32(ip)&(windowSize-1)
-		distance := entry - *slot
+		entry := uint32(ip)<<tagBits | uint32(hash>>(64-tableLog-tagBits))&(1<<tagBits-1)
+		distance := bits.RotateLeft32(entry-*slot, windowLog)
 		*slot = entry
 		candidate, end := ip-last, ip+8
 		if x := next ^ load64(src, candidate); x < 1<<(64-8*sameEnd) {
@@ -91,7 +93,7 @@ func (e *Encoder) find(src []byte, from, to int) {
 		l, m, d := literalsCode(n), lengthCode(length), uint8(bits.Len32(told)-1)
 		// Written in its place: to append a value that was put together byte by byte would wait for its bytes.
 		s := e.sequences.grow()
-		s.extra = (uint64(n)<<(-l.bits&63)>>(m.bits&63)|uint64(length)<<(-m.bits&63))>>(d&63) | uint64(told)<<(-d&63)
+		s.extra = extraOf(n, length, told, l.bits, m.bits, d)
 		s.bits = l.bits + m.bits + d
 		s.codes[ofLiterals] = l.code
 		s.codes[ofDistances] = d

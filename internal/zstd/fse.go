@@ -24,8 +24,8 @@ type fseSymbol struct {
 	find int32
 }
 
-// fit makes the table for symbols with these counts, of which two occur or more, and appends its description. With
-// all, what does not occur has a place too.
+// fit makes the table for symbols with these counts and appends its description. Two of them occur or more, or with all
+// one: then what does not occur has a place too.
 func (t *fseTable) fit(dst []byte, counts []uint32, total uint32, mostLog uint, all bool) []byte {
 	absent, log := int16(-1), mostLog
 	if !all {
@@ -115,6 +115,14 @@ func (t *fseTable) build(norm []int16, log uint) {
 			total += int32(n)
 		}
 	}
+}
+
+// cost is what symbols of these counts take, in parts of 1<<logUnit of a bit, by a table that has a place for all.
+func (t *fseTable) cost(counts []uint32) (cost int) {
+	for s, c := range counts {
+		cost += int(c) * (int(t.log)<<logUnit - logs[max(t.norm[s], 1)])
+	}
+	return cost
 }
 
 // only makes the table of the one symbol that there is: it takes no bits.

@@ -8,7 +8,7 @@ type huffman struct {
 	all   bool        // every byte has one
 
 	counts  [4][256]uint32 // of every fourth byte: one table would wait for its own stores
-	kinds   [256]uint32    // the bytes that get a code, the rarest first, below their counts
+	kinds   [256]uint32    // all bytes, the rarest first, below their counts
 	nodes   [2*256 - 1]huffmanNode
 	weights [256]uint8
 	table   fseTable // of weights
@@ -22,31 +22,56 @@ type huffmanNode struct {
 }
 
 const (
-	mostBits    = 11  // of a code
-	weightsLog  = 6   // of the table of weights, at most
-	mostWeights = 127 // bytes of their description
+	mostBits         = 11  // of a code
+	mostWeights      = 127 // bytes of encoded weights; above it is the number of plain ones
+	mostPlainWeights = 128
 )
 
 // fit makes the code for bytes like those of b and appends its description. With all, what does not occur in b gets a
-// code too, unless that makes the others longer by a thirty-second. It reports false, and appends nothing, where
-// there is no code: all are alike.
+// code too, unless that makes what b takes longer by more than a twenty-fourth. It reports false, and appends nothing,
+// where no code makes b shorter.
 func (h *huffman) fit(dst, b []byte, all bool) ([]byte, bool) {
 	h.count(b)
-	kinds, absent := h.order(all)
-	if len(kinds) < 2 {
+	kinds, absent := h.order()
+	own := kinds[absent:]
+	if len(own) < 2 {
 		return dst, false
 	}
-	lengths := h.lengths(kinds)
-	if all && dear(absent, kinds, &lengths) {
-		all = false
-		kinds, _ = h.order(all)
-		if len(kinds) < 2 {
-			return dst, false
+	lengths := h.lengths(own)
+	h.all = false
+	if all {
+		wide, most := h.lengths(kinds), bitsOf(own, &lengths)
+		if bitsOf(kinds, &wide) <= most+most/24 {
+			h.all, own, lengths = true, kinds, wide
 		}
-		lengths = h.lengths(kinds)
 	}
-	h.all = all
-	return h.describe(dst, h.assign(kinds, &lengths))
+	return h.describe(dst, h.assign(own, &lengths))
+}
+
+// bitsOf is what the bytes that were counted take.
+func bitsOf(kinds []uint32, lengths *[mostBits + 1]int) (bits int) {
+	for n := mostBits; n > 0; n-- {
+		for _, k := range kinds[:lengths[n]] {
+			bits += n * int(k>>8)
+		}
+		kinds = kinds[lengths[n]:]
+	}
+	return bits
+}
+
+// serves reports whether the code, which was made for other bytes, is near to what b could have for its own.
+func (h *huffman) serves(b []byte) bool {
+	var counts [256]uint32
+	n, step := 0, len(b)/sampledLiterals+1
+	for i := 0; i < len(b); i += step {
+		counts[b[i]]++
+		n++
+	}
+	bits := 0
+	for s, c := range counts {
+		bits += int(c) * int(h.codes[s]&63)
+	}
+	return near(bits<<logUnit, entropyOf(counts[:], n))
 }
 
 // count counts the bytes of b, into the first table.
@@ -72,19 +97,23 @@ func (h *huffman) count(b []byte) {
 	}
 }
 
-// order returns what is to get a code, the rarest first, and how many of them do not occur.
-func (h *huffman) order(all bool) (kinds []uint32, absent int) {
-	kinds = h.kinds[:0]
+// order returns all bytes, the rarest first; so many of them do not occur.
+func (h *huffman) order() (kinds []uint32, absent int) {
+	kinds = h.kinds[:]
 	for s, c := range h.counts[0] {
 		if c == 0 {
-			if !all {
-				continue
-			}
+			kinds[absent] = uint32(s)
 			absent++
 		}
-		kinds = append(kinds, c<<8|uint32(s))
 	}
-	slices.Sort(kinds)
+	at := absent
+	for s, c := range h.counts[0] {
+		if c > 0 {
+			kinds[at] = c<<8 | uint32(s)
+			at++
+		}
+	}
+	slices.Sort(kinds[absent:])
 	return kinds, absent
 }
 
@@ -134,21 +163,6 @@ func (h *huffman) lengths(kinds []uint32) (lengths [mostBits + 1]int) {
 	return lengths
 }
 
-// dear reports whether codes for what does not occur make the others longer by a thirty-second: they take
-// absent/2048 of the room that codes have, which costs one and a half times so many bits.
-func dear(absent int, kinds []uint32, lengths *[mostBits + 1]int) bool {
-	bits, count, at := 0, 0, 0
-	for n := mostBits; n > 0; n-- {
-		for range lengths[n] {
-			c := int(kinds[at] >> 8)
-			bits += n * c
-			count += c
-			at++
-		}
-	}
-	return 3*32*absent*count > bits<<(mostBits+1)
-}
-
 // assign gives the codes out, the longest to the rarest, and returns the weights of all bytes but the last that has
 // one (RFC 8878, 4.2.1.3).
 func (h *huffman) assign(kinds []uint32, lengths *[mostBits + 1]int) []uint8 {
@@ -180,18 +194,29 @@ func (h *huffman) assign(kinds []uint32, lengths *[mostBits + 1]int) []uint8 {
 	return h.weights[:top]
 }
 
-// describe appends weights, encoded by two states that take turns (RFC 8878, 4.2.1.2).
+// describe appends weights: encoded by two states that take turns (RFC 8878, 4.2.1.2), or where they are all alike or
+// just one, as they are. It reports false for more of them that are alike, which is the code of noise.
 func (h *huffman) describe(dst []byte, weights []uint8) ([]byte, bool) {
 	var counts [mostBits + 1]uint32
 	for _, w := range weights {
 		counts[w]++
 	}
-	last := len(weights) - 1
+	last, start := len(weights)-1, len(dst)
 	if last < 1 || slices.Contains(counts[:], uint32(len(weights))) {
-		return dst, false // the format could say it otherwise; it is as good as never so
+		if len(weights) > mostPlainWeights {
+			return dst, false
+		}
+		dst = append(dst, uint8(mostWeights+len(weights)))
+		for i, w := range weights {
+			if i%2 == 0 {
+				dst = append(dst, w<<4)
+			} else {
+				dst[len(dst)-1] |= w
+			}
+		}
+		return dst, true
 	}
-	start := len(dst)
-	w := bitWriter{dst: h.table.fit(append(dst, 0), counts[:], uint32(len(weights)), weightsLog, false)}
+	w := bitWriter{dst: h.table.fit(append(dst, 0), counts[:], uint32(len(weights)), fseLeastLog, false)}
 	var states [2]uint32
 	states[last&1] = h.table.first(weights[last])
 	states[^last&1] = h.table.first(weights[last-1])
@@ -205,11 +230,7 @@ func (h *huffman) describe(dst []byte, weights []uint8) ([]byte, bool) {
 	w.add(uint64(states[1])&(1<<h.table.log-1), h.table.log)
 	w.add(uint64(states[0])&(1<<h.table.log-1), h.table.log)
 	dst = w.close()
-	size := len(dst) - start - 1
-	if size > mostWeights {
-		return dst[:start], false
-	}
-	dst[start] = uint8(size)
+	dst[start] = uint8(len(dst) - start - 1) // below mostWeights: 255 weights of twelve kinds take less
 	return dst, true
 }
 
@@ -218,7 +239,8 @@ func huffmanRoom(n int) int { return n*mostBits/8 + 9 }
 
 // append appends the codes of b, the last byte's first, as one stream; dst has room for it. The code of a byte is
 // put on top of those before, which it moves down: nothing has to be masked, and nothing to be moved after a store,
-// since what is stored already lies below what counts.
+// since what is stored already lies below what counts. Of used the low six bits count: what is added to it are codes
+// with their lengths.
 func (h *huffman) append(dst, b []byte) []byte {
 	out, codes := dst[len(dst):cap(dst)], &h.codes
 	acc, used, at := uint64(0), uint64(0), 0 // used bits at the top of acc count

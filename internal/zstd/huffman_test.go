@@ -69,39 +69,56 @@ func TestHuffmanLengths(t *testing.T) {
 	}
 }
 
-// TestHuffmanForAll: what does not occur gets a code where that costs little, and only if it is asked for.
+// TestHuffmanForAll: what does not occur gets a code where that makes what does occur hardly longer, and only if it is
+// asked for.
 func TestHuffmanForAll(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	wide, narrow := make([]byte, 20_000), make([]byte, 20_000)
-	for i := range wide {
-		wide[i] = byte(r.IntN(150))
-		narrow[i] = "aaabcdefghij"[r.IntN(12)]
-	}
 	var h huffman
-	for _, c := range []struct {
-		name     string
-		b        []byte
-		all, has bool
-	}{
-		{"bytes of many kinds, for all", wide, true, true},
-		{"bytes of many kinds", wide, false, false},
-		{"bytes of few kinds, for all", narrow, true, false},
-		{"bytes of few kinds", narrow, false, false},
-	} {
-		if _, ok := h.fit(nil, c.b, c.all); !ok || h.all != c.has || (h.codes[255] != 0) != c.has {
-			t.Errorf("%s: fits %t, all have a code: %t, 255 has %x", c.name, ok, h.all, h.codes[255])
+	bits := func(b []byte) (n int) {
+		for _, s := range b {
+			n += int(h.codes[s] & 63)
 		}
+		return n
+	}
+	had := map[bool]int{}
+	for range 2000 {
+		b := make([]byte, 64+r.IntN(1<<(6+r.IntN(11))))
+		first, kinds := r.IntN(100), 2+r.IntN(150)
+		for i := range b {
+			b[i] = byte(first + r.IntN(1+r.IntN(kinds)))
+		}
+		if _, ok := h.fit(nil, b, false); !ok || h.all {
+			t.Fatalf("%d of %d kinds: fits %t, for all %t, which was not asked for", len(b), kinds, ok, h.all)
+		}
+		own := bits(b)
+		if _, ok := h.fit(nil, b, true); !ok {
+			t.Fatalf("%d of %d kinds have no code for all", len(b), kinds)
+		}
+		had[h.all]++
+		if all := bits(b); h.all && all > own+own/24 || !h.all && all != own {
+			t.Fatalf("%d of %d kinds, for all %t: %d bits, and %d by a code of their own", len(b), kinds, h.all, all, own)
+		}
+		if (slices.Index(h.codes[:], 0) < 0) != h.all {
+			t.Fatalf("%d of %d kinds, for all %t: %x", len(b), kinds, h.all, h.codes)
+		}
+	}
+	if had[true] < 100 || had[false] < 100 {
+		t.Errorf("for all or not: %v", had)
 	}
 }
 
-// TestHuffmanFitsNot where there is no code to gain by, and appends nothing.
+// TestHuffmanFitsNot where no code makes anything shorter, and appends nothing.
 func TestHuffmanFitsNot(t *testing.T) {
+	var each [256]byte
+	for i := range each {
+		each[i] = byte(i)
+	}
 	var h huffman
-	for name, b := range map[string][]byte{
-		"one kind": make([]byte, 300), "two kinds": {0, 1, 0, 1, 1, 0}, "all weights alike": {0, 1, 2, 3, 0, 1, 2, 3},
-	} {
-		if out, ok := h.fit([]byte("dst"), b, false); ok || string(out) != "dst" {
-			t.Errorf("%s: %t, %q", name, ok, out)
+	for name, b := range map[string][]byte{"one kind": make([]byte, 300), "every byte once": each[:]} {
+		for _, all := range []bool{false, true} {
+			if out, ok := h.fit([]byte("dst"), b, all); ok || string(out) != "dst" {
+				t.Errorf("%s, for all %t: %t, %q", name, all, ok, out)
+			}
 		}
 	}
 }

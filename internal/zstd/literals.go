@@ -11,8 +11,7 @@ type literals struct {
 	size    int
 	huffman huffman
 
-	kept bool // the code of a block before serves this one
-	rate rate // of the block it was made for
+	kept bool // the code of a block before may serve this one
 }
 
 // Kinds of literals sections.
@@ -53,23 +52,19 @@ func (l *literals) append(dst []byte, more bool) []byte {
 	}
 	dst = append(dst, 0, 0, 0, 0, 0)[:start+header]
 	kind := uint64(literalsAgain)
-	if l.kept {
-		dst = l.appendStreams(dst, b, format == oneStream)
-		l.kept = rateOf(len(dst)-start-header, len(b)).near(l.rate)
-	}
-	if !l.kept {
+	if !l.kept || !l.huffman.serves(b) {
 		kind = literalsCompressed
 		var fits bool
-		if dst, fits = l.huffman.fit(dst[:start+header], b, more); !fits {
+		if dst, fits = l.huffman.fit(dst, b, more); !fits {
+			l.kept = false
 			return appendRaw(dst[:start], b)
 		}
-		table := len(dst)
-		dst = l.appendStreams(dst, b, format == oneStream)
-		l.kept, l.rate = more && l.huffman.all, rateOf(len(dst)-table, len(b))
+		l.kept = more && l.huffman.all
 	}
+	dst = l.appendStreams(dst, b, format == oneStream)
 	size := len(dst) - start - header
 	if size >= len(b) {
-		l.kept = false
+		l.kept = l.kept && kind == literalsAgain
 		return appendRaw(dst[:start], b)
 	}
 	var v [8]byte

@@ -12,8 +12,7 @@ type sequences struct {
 	list   []sequence
 	tables [3]fseTable
 
-	kept bool // the tables of a block before serve this one
-	rate rate // of the block they were made for
+	kept bool // the tables of a block before may serve this one
 }
 
 // Kinds of codes, in the order of their descriptions.
@@ -24,11 +23,18 @@ const (
 )
 
 // sequence is as it is written: the codes, and the extra bits of all three at the top of extra. Its lowest five bits
-// may be anything.
+// may be anything: numbers without extra bits, all of which are below 32.
 type sequence struct {
 	extra uint64
 	bits  uint8
 	codes [3]uint8
+}
+
+// extraOf is the extra of a sequence whose three numbers have so many extra bits, their lowest ones.
+func extraOf(n, length, told uint32, nBits, lengthBits, toldBits uint8) uint64 {
+	of := uint64(n) << (-nBits & 63)
+	of = of>>(lengthBits&63) | uint64(length)<<(-lengthBits&63)
+	return of>>(toldBits&63) | uint64(told)<<(-toldBits&63)
 }
 
 func (q *sequences) reset() {
@@ -110,8 +116,10 @@ const (
 // modes is one mode for all kinds of codes.
 const modes = 1<<6 | 1<<4 | 1<<2
 
-// fewSequences are not worth tables of their own.
-const fewSequences = 48
+const (
+	fewSequences  = 48      // are not worth tables of their own
+	manySequences = 1 << 10 // from so many on tables are made for the next blocks too
+)
 
 // append appends the sequences section (RFC 8878, 3.1.1.3.2). If more blocks follow, its tables are to serve them too.
 func (q *sequences) append(dst []byte, more bool) []byte {
@@ -129,35 +137,50 @@ func (q *sequences) append(dst []byte, more bool) []byte {
 	}
 	if n < fewSequences {
 		q.kept = false
-		for kind := range q.tables {
-			q.tables[kind].build(standard[kind], standardLog[kind])
-		}
+		q.standard()
 		return q.appendBits(append(dst, modeStandard*modes))
 	}
-	start := len(dst)
-	if q.kept {
-		dst = q.appendBits(append(dst, modeAgain*modes))
-		if rateOf(len(dst)-start, n).near(q.rate) {
-			return dst
-		}
+	if q.kept && q.serve() {
+		return q.appendBits(append(dst, modeAgain*modes))
 	}
-	dst = q.fit(dst[:start], more)
-	table := len(dst)
-	dst = q.appendBits(dst)
-	q.kept, q.rate = more, rateOf(len(dst)-table, n)
-	return dst
+	q.kept = more && n >= manySequences
+	return q.appendBits(q.fit(dst, q.kept))
 }
 
-// fit makes the tables and appends their modes and descriptions. With all, they can tell every code.
-func (q *sequences) fit(dst []byte, all bool) []byte {
-	var counts [3][64]uint32
-	for i := range q.list {
+// standard makes the tables that need no description.
+func (q *sequences) standard() {
+	for kind := range q.tables {
+		q.tables[kind].build(standard[kind], standardLog[kind])
+	}
+}
+
+// serve reports whether the tables, which were made for other sequences, are near to what these could have for their own.
+func (q *sequences) serve() bool {
+	counts, n := q.count(len(q.list)/sampledSequences + 1)
+	cost, entropy := 0, 0
+	for kind := range q.tables {
+		cost += q.tables[kind].cost(counts[kind][:])
+		entropy += entropyOf(counts[kind][:], n)
+	}
+	return near(cost, entropy)
+}
+
+// count counts the codes of n sequences, so many steps apart.
+func (q *sequences) count(step int) (counts [3][64]uint32, n int) {
+	for i := 0; i < len(q.list); i += step {
 		s := &q.list[i]
 		counts[ofLiterals][s.codes[ofLiterals]&63]++
 		counts[ofDistances][s.codes[ofDistances]&63]++
 		counts[ofLengths][s.codes[ofLengths]&63]++
+		n++
 	}
-	n, at := uint32(len(q.list)), len(dst)
+	return counts, n
+}
+
+// fit makes the tables and appends their modes and descriptions. With all, they can tell every code.
+func (q *sequences) fit(dst []byte, all bool) []byte {
+	counts, total := q.count(1)
+	n, at := uint32(total), len(dst)
 	dst = append(dst, 0)
 	for kind := range q.tables {
 		mode, t, c := byte(modeFit), &q.tables[kind], counts[kind][:codeKinds[kind]]
@@ -173,8 +196,11 @@ func (q *sequences) fit(dst []byte, all bool) []byte {
 	return dst
 }
 
-// sequenceBits is the most that one sequence takes: three states and the extra bits.
-const sequenceBits = 9 + 8 + 9 + 16 + 16 + windowLog + 1
+const (
+	stateBits    = 9 + 8 + 9                       // the most that a sequence takes of three states
+	sequenceBits = stateBits + 16 + 16 + windowLog // and of all, with the extra bits
+	extraGarbage = 5                               // the lowest bits of extra, see sequence
+)
 
 // appendBits appends the sequences, the last one first. No store reaches further than 8 bytes behind what they can
 // take.
@@ -198,7 +224,7 @@ func (q *sequences) appendBits(dst []byte) []byte {
 		next, n = literals.put(l, s.codes[ofLiterals])
 		acc, used, l = acc>>(n&63)|uint64(l)<<(-n&63), used+n, next
 
-		if s.bits > 54-7-26 { // seldom
+		if s.bits > 64-extraGarbage-7-stateBits { // seldom
 			store64(out, at, acc>>(-used&63))
 			at += int(used >> 3)
 			used &= 7

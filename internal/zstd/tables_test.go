@@ -2,7 +2,8 @@ package zstd
 
 import (
 	"bytes"
-	"fmt"
+	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -100,6 +101,18 @@ func TestTablesServeTheNextBlocks(t *testing.T) {
 			slices.Concat(json[:2*blockSize], packed(3 * blockSize)[:3*blockSize]),
 			[]string{"own own", "kept kept", "own own", "kept kept", "kept kept"},
 		},
+		"nothing but literals between": {
+			slices.Concat(json[:blockSize], drawn(blockSize, base64Alphabet), json[blockSize:2*blockSize]),
+			[]string{"own own", "own none", "own kept"},
+		},
+		"no literals between": {
+			slices.Concat(json[:blockSize], make([]byte, blockSize), json[blockSize:2*blockSize]),
+			[]string{"own own", "raw standard", "kept own"},
+		},
+		"fewer kinds": {
+			slices.Concat(drawn(blockSize, base64Alphabet), drawn(2*blockSize, base64Alphabet[52:62])),
+			[]string{"own none", "own none", "own none"},
+		},
 	} {
 		var e Encoder
 		if got := blocks(e.Append(nil, c.src)); !slices.Equal(got, c.want) {
@@ -108,7 +121,7 @@ func TestTablesServeTheNextBlocks(t *testing.T) {
 	}
 }
 
-// TestKeptTables: blocks of other kinds, one behind the other in every order, are read as they were.
+// TestKeptTables: blocks of other kinds, one behind the other in every order and at every place, are read as they were.
 func TestKeptTables(t *testing.T) {
 	kinds := map[string][]byte{}
 	for name, b := range shapes() {
@@ -120,11 +133,75 @@ func TestKeptTables(t *testing.T) {
 	r := reader(t)
 	for a, first := range kinds {
 		for b, second := range kinds {
-			src := slices.Concat(first, second, first, first[:blockSize/3], second, second[:1000])
+			src := slices.Concat(first, second, first, first, second, second[:blockSize/3], first, second[:1000])
 			out := e.Append(nil, src)
 			if got, err := r.DecodeAll(out, nil); err != nil || !bytes.Equal(got, src) {
-				t.Errorf("%s: %v, the same: %t", fmt.Sprint(a, " and ", b), err, bytes.Equal(got, src))
+				t.Errorf("%s and %s: %v, the same: %t", a, b, err, bytes.Equal(got, src))
 			}
 		}
 	}
+}
+
+// TestAppendBits compares with a writer of one number at a time, of numbers up to the largest.
+func TestAppendBits(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	upTo := func(most uint32) uint32 { return min(r.Uint32N(most+1), r.Uint32N(1<<r.IntN(22))) }
+	for i := range 3000 {
+		var e Encoder
+		q := &e.sequences
+		n := 1 + r.IntN(300)
+		numbers := make([][3]uint32, n)
+		for j := range numbers {
+			v := &numbers[j]
+			*v = [3]uint32{blockSize - 1, blockSize - leastMatch, windowSize + 2}
+			if i > 0 {
+				*v = [3]uint32{upTo(v[0]), upTo(v[1]), 1 + upTo(v[2]-1)}
+			}
+			l, m, d := literalsCode(v[0]), lengthCode(v[1]), uint8(bits.Len32(v[2])-1)
+			*q.grow() = sequence{
+				extra: extraOf(v[0], v[1], v[2], l.bits, m.bits, d), bits: l.bits + m.bits + d,
+				codes: [3]uint8{ofLiterals: l.code, ofDistances: d, ofLengths: m.code},
+			}
+		}
+		if n >= fewSequences {
+			q.fit(nil, r.IntN(2) == 0)
+		} else {
+			q.standard()
+		}
+		got, want := q.appendBits(nil), slowBits(q, numbers)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%v: %x, want %x", numbers, got, want)
+		}
+	}
+}
+
+// slowBits writes sequences of numbers of literals, lengths and distances.
+func slowBits(q *sequences, numbers [][3]uint32) []byte {
+	var w bitWriter
+	put := func(v uint32, n uint8) {
+		w.add(uint64(v)&(1<<n-1), uint(n))
+		w.flush()
+	}
+	var states [3]uint32
+	order := []int{ofDistances, ofLengths, ofLiterals}
+	for i, v := range slices.Backward(numbers) {
+		l, m, d := literalsCode(v[0]), lengthCode(v[1]), uint8(bits.Len32(v[2])-1)
+		codes := [3]uint8{ofLiterals: l.code, ofDistances: d, ofLengths: m.code}
+		for _, kind := range order {
+			if i == len(numbers)-1 {
+				states[kind] = q.tables[kind].first(codes[kind])
+				continue
+			}
+			next, n := q.tables[kind].put(states[kind], codes[kind])
+			put(states[kind], uint8(n))
+			states[kind] = next
+		}
+		put(v[0], l.bits)
+		put(v[1], m.bits)
+		put(v[2], d)
+	}
+	for _, kind := range []int{ofLengths, ofDistances, ofLiterals} {
+		put(states[kind], uint8(q.tables[kind].log))
+	}
+	return w.close()
 }
