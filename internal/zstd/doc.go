@@ -13,5 +13,5 @@
 // place for what did not occur too, which takes about a sixtieth of the size of JSON, and spares most blocks the
 // counting and the making of tables.
 //
-// That is in Go alone as fast as the C library at its fastest useful level, within a twentieth of its size.
+// All this is in Go alone as fast as the C library at its fastest useful level, within a twentieth of its size.
 package zstd

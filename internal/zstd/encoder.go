@@ -16,7 +16,8 @@ const (
 	blockCompressed = 2
 )
 
-// Encoder keeps its memory between calls, at most 1 MiB and mostly a third of it, and serves one goroutine. The zero Encoder is ready to use.
+// Encoder keeps its memory between calls, at most 1 MiB and mostly a third of it, and serves one goroutine. The zero
+// Encoder is ready to use.
 type Encoder struct {
 	table  [1 << tableLog]uint32 // of where the bytes of a hash stood last, see find; 0 also for never
 	recent recent
@@ -80,8 +81,8 @@ func (e *Encoder) appendBlock(dst, src []byte, from, to int) []byte {
 	dst = e.sequences.append(dst, more)
 	kind, size := blockCompressed, len(dst)-start-blockRoom
 	if size >= to-from {
-		e.forget() // what was made for this block goes with it
-		e.recent = before
+		e.forget()        // a raw block has no tables
+		e.recent = before // and no sequences
 		dst = append(dst[:start+blockRoom], src[from:to]...)
 		kind, size = blockRaw, to-from
 	}

@@ -29,4 +29,5 @@ func entropyOf(counts []uint32, n int) int {
 	return entropy
 }
 
+// near reports whether a cost is little above an entropy.
 func near(cost, entropy int) bool { return cost <= entropy+entropy/8 }

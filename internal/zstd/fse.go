@@ -125,6 +125,9 @@ func (t *fseTable) cost(counts []uint32) (cost int) {
 	return cost
 }
 
+// end writes the last state of an encoder, which a decoder begins from.
+func (t *fseTable) end(w *bitWriter, state uint32) { w.add(uint64(state&(1<<t.log-1)), t.log) }
+
 // only makes the table of the one symbol that there is: it takes no bits.
 func (t *fseTable) only(symbol int) {
 	t.log, t.states[0], t.symbols[symbol] = 0, 0, fseSymbol{}

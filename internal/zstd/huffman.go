@@ -227,8 +227,8 @@ func (h *huffman) describe(dst []byte, weights []uint8) ([]byte, bool) {
 		w.flush()
 		*state = next
 	}
-	w.add(uint64(states[1])&(1<<h.table.log-1), h.table.log)
-	w.add(uint64(states[0])&(1<<h.table.log-1), h.table.log)
+	h.table.end(&w, states[1])
+	h.table.end(&w, states[0])
 	dst = w.close()
 	dst[start] = uint8(len(dst) - start - 1) // below mostWeights: 255 weights of twelve kinds take less
 	return dst, true

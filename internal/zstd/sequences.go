@@ -234,8 +234,8 @@ func (q *sequences) appendBits(dst []byte) []byte {
 	}
 	w := bitWriter{dst: dst[:len(dst)+at], acc: acc >> 1 >> (63 - used), used: uint(used)}
 	w.flush()
-	w.add(uint64(m&(1<<lengths.log-1)), lengths.log)
-	w.add(uint64(d&(1<<distances.log-1)), distances.log)
-	w.add(uint64(l&(1<<literals.log-1)), literals.log)
+	lengths.end(&w, m)
+	distances.end(&w, d)
+	literals.end(&w, l)
 	return w.close()
 }

@@ -110,7 +110,7 @@ func TestTablesServeTheNextBlocks(t *testing.T) {
 			[]string{"own own", "raw standard", "kept own"},
 		},
 		"fewer kinds": {
-			slices.Concat(drawn(blockSize, base64Alphabet), drawn(2*blockSize, base64Alphabet[52:62])),
+			slices.Concat(drawn(blockSize, base64Alphabet), drawn(2*blockSize, digits)),
 			[]string{"own none", "own none", "own none"},
 		},
 	} {
