@@ -261,6 +261,16 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
+// recurringly is b, much of which comes again, some of it at another distance. Nothing behind it may be read.
+func recurringly(b []byte, times, moved uint16) []byte {
+	src := slices.Clone(b)
+	for i := range int(times % 64) {
+		at := int(moved) * i % (len(b) + 1)
+		src = append(append(append(src, b[at:]...), byte(i)), b[:at]...)
+	}
+	return src[:len(src):len(src)]
+}
+
 func FuzzAppend(f *testing.F) {
 	for _, b := range shapes() {
 		f.Add(b[:min(len(b), 3000)], uint16(3), uint16(200))
@@ -268,13 +278,7 @@ func FuzzAppend(f *testing.F) {
 	var e Encoder
 	r := reader(f)
 	f.Fuzz(func(t *testing.T, b []byte, times, moved uint16) {
-		// Much of the input comes again, some of it at another distance.
-		src := slices.Clone(b)
-		for i := range int(times % 64) {
-			at := int(moved) * i % (len(b) + 1)
-			src = append(append(append(src, b[at:]...), byte(i)), b[:at]...)
-		}
-		src = src[:len(src):len(src)] // nothing behind it may be read
+		src := recurringly(b, times, moved)
 		out := e.Append(nil, src)
 		if got, err := r.DecodeAll(out, nil); err != nil || !bytes.Equal(got, src) {
 			t.Fatalf("%d bytes: %v, the same: %t", len(src), err, bytes.Equal(got, src))

@@ -16,6 +16,20 @@ const (
 )
 
 // find makes literals and sequences of src[from:to]. What lies before is what they may refer to.
+func (e *Encoder) find(src []byte, from, to int) {
+	e.literals.reset()
+	e.sequences.reset()
+	ip, anchor := max(from, 1), from
+	if canMatchFast {
+		ip, anchor = e.matchFast(src, ip, anchor, to)
+	}
+	anchor = e.match(src, ip, anchor, to)
+	e.literals.rest(src[anchor:to])
+}
+
+// match finds matches from ip on. What lies before anchor is told; it returns what is told then.
+//
+// matchFast does the same for most of a block, and has to be changed with it.
 //
 // The table keeps, for each hash, where its bytes stood last, up to a multiple of the window, and below that twelve
 // other bits of the hash. The difference of two such words, turned so that the positions come down, is the distance if
@@ -26,13 +40,9 @@ const (
 // most before a match is told; so all that is loaded from there on, 16 bytes behind ip or behind literals that
 // precede it, lies below to. A candidate always lies below ip, and not below 0: the last distance fitted before, and
 // while ip is within the first window all that the table can tell is what it was given, or 0.
-func (e *Encoder) find(src []byte, from, to int) {
-	e.literals.reset()
-	e.sequences.reset()
-	anchor := from // what lies before it is told
+func (e *Encoder) match(src []byte, ip, anchor, to int) int {
 	last := int(e.recent[0])
-	limit := to - margin
-	for ip := max(from, 1); ip <= limit; {
+	for limit := to - margin; ip <= limit; {
 		next := load64(src, ip)
 		hash := next << (64 - 8*hashed) * prime
 		slot := &e.table[hash>>(64-tableLog)]
@@ -101,7 +111,7 @@ func (e *Encoder) find(src []byte, from, to int) {
 		e.pace.found(load32(src, ip), load8(src, end-1))
 		anchor, ip = end, end
 	}
-	e.literals.rest(src[anchor:to])
+	return anchor
 }
 
 // recent is the last three distances, the newest first, which the format tells in few bits (RFC 8878, 3.1.1.5).

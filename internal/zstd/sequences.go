@@ -74,12 +74,18 @@ func codesOf(extra []uint8) (t []code) {
 	return t
 }
 
+// What the codes of larger numbers are above the bits that they have.
+const (
+	largeLiterals = 19
+	largeLengths  = 36
+)
+
 func literalsCode(n uint32) code {
 	if n < uint32(len(literalsCodes)) {
 		return literalsCodes[n]
 	}
 	k := uint8(bits.Len32(n) - 1)
-	return code{k + 19, k}
+	return code{k + largeLiterals, k}
 }
 
 func lengthCode(n uint32) code {
@@ -87,7 +93,7 @@ func lengthCode(n uint32) code {
 		return lengthCodes[n]
 	}
 	k := uint8(bits.Len32(n) - 1)
-	return code{k + 36, k}
+	return code{k + largeLengths, k}
 }
 
 // The distributions that need no description (RFC 8878, 3.1.1.3.2.2), by kind of code, and their logarithms.
