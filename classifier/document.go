@@ -69,6 +69,8 @@ type docScratch struct {
 	text   []byte // unescaped strings, one after another
 	around [maxDepth]docFrame
 	shapes shapes
+
+	outline outline // of the document, if it has one
 }
 
 // docNodeState is what the document being scanned says of one node. One state per node will do: a repeated

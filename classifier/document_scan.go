@@ -36,7 +36,13 @@ const maxDepth = 128
 func (d *document) scan(doc []byte, s *docScratch) record.Reason {
 	s.reset(d)
 	if s.shapes.begin(d) {
-		if reason, ok := d.scanKnown(doc, s); ok {
+		reason, ok := record.Decided, false
+		if s.shapes.root.child != nil && s.outline.of(doc) {
+			ok = d.scanOutlined(doc, s)
+		} else {
+			reason, ok = d.scanKnown(doc, s)
+		}
+		if ok {
 			s.shapes.found()
 			return reason
 		}

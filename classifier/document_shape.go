@@ -48,8 +48,9 @@ const (
 
 // shapeStep is the way to a value.
 type shapeStep struct {
-	start, mask [3]uint64 // the first 24 bytes of text, and which of them there are
+	start, mask [4]uint64 // the first 32 bytes of text, and which of them there are
 	text        []byte    // from the value before, with the closing quote of a string and the opening one of the next
+	quotes      int       // in it and the texts before
 	node        docNodeID // of the value
 	kind        shapeKind
 
@@ -149,7 +150,8 @@ func (s *shapes) step(at *shapeStep, text []byte, v shapeValue) *shapeStep {
 	}
 	s.steps++
 	s.texts += len(text)
-	c := &shapeStep{text: bytes.Clone(text), node: v.node, kind: v.kind}
+	quotes := at.quotes + bytes.Count(text, []byte{'"'})
+	c := &shapeStep{text: bytes.Clone(text), quotes: quotes, node: v.node, kind: v.kind}
 	for i := range min(len(text), 8*len(c.start)) {
 		c.start[i/8] |= uint64(text[i]) << (i % 8 * 8)
 		c.mask[i/8] |= 0xff << (i % 8 * 8)
