@@ -148,6 +148,16 @@ func (b *bench) write(ctx context.Context, all []series) error {
 			r.failed = append(r.failed, "speed of verification: "+b.brief(err))
 		}
 	}
+	if slices.Contains(b.groups, partsGroup) {
+		r.profiles = map[string]profile{}
+		for _, w := range []workload{mixed, pure} {
+			p, err := b.profilePath(ctx, w)
+			if err != nil {
+				r.failed = append(r.failed, "profile of the path: "+b.brief(err))
+			}
+			r.profiles[w.name] = p
+		}
+	}
 	for _, s := range subjects {
 		if said, ok := b.built[s]; ok {
 			r.versions = append(r.versions, s.name+": "+versionOf(ctx, b.binary(s), said))

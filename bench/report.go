@@ -22,8 +22,9 @@ type report struct {
 	latency  []load
 	delays   map[string][]delay
 	parts    []timing
-	verified string // how fast; empty if it was not measured
-	plot     string // file name of the plot, beside the text
+	profiles map[string]profile // of paths, by the name of the workload
+	verified string             // how fast; empty if it was not measured
+	plot     string             // file name of the plot, beside the text
 }
 
 // markdown is the whole text.
@@ -215,7 +216,7 @@ const notShown = `## What this does not show
   Batches come in hundreds a second, so that p99.9 rests on few of them. Seconds of it are a backlog from the start, of a JVM that
   had too little of the machine to compile and to catch up within its warm-up.
 - Real documents. They are generated, of one shape, and compress alike; yours may be larger, deeper or less alike. demarc scans a document
-  of a known shape in about half the time: "decide: Traffic/unlike" are the same documents, each with its members in an order of its own.
+  of a known shape in a quarter of the time, without AVX2 in half of it: "decide: Traffic/unlike" are the same documents, each with its members in an order of its own.
 - The embedded broker (-broker embedded): it shows the same costs, within noise, and is left to the regression guard, which then needs Go alone.
   Throughput there is of no use: it runs in the measuring process.
 `

@@ -60,6 +60,12 @@ func invented() *report {
 			r.parts = append(r.parts, timing{name: name, ns: float64(3000 - 400*i + 10*n), speed: float64(1000 * i), alloc: float64(i % 2)})
 		}
 	}
+	r.profiles = map[string]profile{}
+	for i, w := range []workload{mixed, pure} {
+		p := make(profile, len(profileParts))
+		p[i], p[len(p)-1] = 0.75, 0.25
+		r.profiles[w.name] = p
+	}
 	r.latency = []load{{cell{theDemarc, mixed, usual}, false}, {cell{theDemarc, mixed, usual}, true}, {cell{findSubject("kafkago"), mixed, usual}, false}}
 	r.delays[r.latency[1].String()] = []delay{{rate: 2e4, p50: 4, p99: 9, p999: 12, late: 1e6}}
 	r.delays[r.latency[0].String()] = []delay{{rate: 5e4, p50: 8, p99: 20, p999: 40, late: 2e6}, {rate: 5e4, p50: 10, p99: 30, p999: 60, late: 4e6}}

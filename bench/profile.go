@@ -1,0 +1,97 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// profile is the share of a path's processor time that each of profileParts has.
+type profile []float64
+
+const (
+	ours        = `^github\.com/demarc/demarc/`
+	profileTime = "2s"
+)
+
+// profileParts are what the functions of a path are for; each belongs to the first that matches.
+var profileParts = []struct {
+	what      string
+	functions *regexp.Regexp
+}{
+	{"decompress", regexp.MustCompile(`^github\.com/klauspost/compress/`)},
+	{"check documents", regexp.MustCompile(ours + `classifier\.(\(\*(document|docScratch|outline|shapes|shapeStep)\)|.*AVX2|load|ends|firstMark|plainEnd|stringEnd|follow|bareEnd|wordEnd|number|skip|nonDigits)`)},
+	{"read addresses and look them up", regexp.MustCompile(ours + `classifier\.(\(\*(table|geo)|parse(Quad|IP|Address|Port)|hexGroup|special)`)},
+	{"decide", regexp.MustCompile(ours + `classifier\.`)},
+	{"read records, write batches", regexp.MustCompile(ours + `internal/wire\.`)},
+	{"compress", regexp.MustCompile(ours + `internal/zstd\.`)},
+	{"digest and CRC", regexp.MustCompile(`^(crypto/|hash/)`)},
+	{"split and count", regexp.MustCompile(ours + `router\.`)},
+	{"move and clear memory, collect garbage, all else", regexp.MustCompile(``)},
+}
+
+// profilePath runs one path of the process suite, with digest, under the profiler.
+func (b *bench) profilePath(ctx context.Context, w workload) (profile, error) {
+	s := &suites[0]
+	file := filepath.Join(b.dir, w.name+".profile")
+	cmd := exec.CommandContext(ctx, b.partBinary(s), "-test.run", "^$", "-test.bench", "^BenchmarkProcess$/^zstd$/^"+w.name+"$/^digest$",
+		"-test.benchtime", profileTime, "-test.cpuprofile", file)
+	cmd.Dir = s.pkg
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("profile the path: %w\n%s", err, text)
+	}
+	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount", "100000", "-nodefraction", "0", b.partBinary(s), file).Output()
+	if err != nil {
+		return nil, fmt.Errorf("read the profile: %w", err)
+	}
+	return profileOf(string(text))
+}
+
+var profileLine = regexp.MustCompile(`(?m)^ *\S+ +([0-9.]+)% +[0-9.]+% +\S+ +[0-9.]+% +(.+)$`)
+
+// profileOf reads what go tool pprof -top prints.
+func profileOf(text string) (profile, error) {
+	p, total := make(profile, len(profileParts)), 0.0
+	for _, m := range profileLine.FindAllStringSubmatch(text, -1) {
+		share, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			return nil, fmt.Errorf("read the profile: %w", err)
+		}
+		for i := range profileParts {
+			if profileParts[i].functions.MatchString(m[2]) {
+				p[i] += share
+				break
+			}
+		}
+		total += share
+	}
+	if total < 90 { // what pprof leaves out or rounds off is little
+		return nil, fmt.Errorf("read the profile: its functions have %.0f %% of the time", total)
+	}
+	for i := range p {
+		p[i] /= total
+	}
+	return p, nil
+}
+
+// profileTable says where the time of the path goes.
+func (r *report) profileTable() string {
+	both := []profile{r.profiles[mixed.name], r.profiles[pure.name]}
+	if both[0] == nil || both[1] == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("Where the time of the path without network goes, with digest, by a profile of " + profileTime + " each (`go test -cpuprofile`), in nanoseconds per\n" +
+		"record: the share of its functions of the median below.\n\n| part | mixed | pure |\n|---|---:|---:|\n")
+	for i := range profileParts {
+		fmt.Fprintf(&b, "| %s | %.0f | %.0f |\n", profileParts[i].what, both[0][i]*r.process("mixed/digest").median, both[1][i]*r.process("pure/digest").median)
+	}
+	b.WriteString("\n")
+	return b.String()
+}

@@ -1,0 +1,42 @@
+//go:build linux
+
+package main
+
+import (
+	"math"
+	"testing"
+)
+
+const pprofTop = `File: router.test
+Type: cpu
+Duration: 2.50s, Total samples = 2.40s (96.00%)
+Showing nodes accounting for 2.40s, 100% of 2.40s total
+      flat  flat%   sum%        cum   cum%
+     0.96s 40.00% 40.00%      0.96s 40.00%  github.com/klauspost/compress/zstd.sequenceDecs_decodeSync_bmi2
+     0.24s 10.00% 50.00%      0.60s 25.00%  github.com/demarc/demarc/classifier.(*document).scanOutlined
+     0.24s 10.00% 60.00%      0.24s 10.00%  github.com/demarc/demarc/classifier.outlineAVX2
+     0.12s  5.00% 65.00%      0.12s  5.00%  github.com/demarc/demarc/classifier.(*table4).value
+     0.12s  5.00% 70.00%      0.48s 20.00%  github.com/demarc/demarc/classifier.(*Evaluator).evaluate
+     0.12s  5.00% 75.00%      0.12s  5.00%  github.com/demarc/demarc/internal/wire.(*Record).Read (inline)
+     0.24s 10.00% 85.00%      0.24s 10.00%  crypto/internal/fips140/sha256.blockSHANI
+     0.12s  5.00% 90.00%      2.16s 90.00%  github.com/demarc/demarc/router.(*workspace).batch
+     0.24s 10.00%   100%      0.24s 10.00%  runtime.memmove
+         0     0%   100%      2.16s 90.00%  testing.(*B).launch
+`
+
+func TestProfileOf(t *testing.T) {
+	got, err := profileOf(pprofTop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{0.4, 0.2, 0.05, 0.05, 0.05, 0, 0.1, 0.05, 0.1} {
+		if math.Abs(got[i]-want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", profileParts[i].what, got[i], want)
+		}
+	}
+	for _, text := range []string{"", pprofTop[:400]} {
+		if p, err := profileOf(text); err == nil {
+			t.Errorf("%q has the profile %v", text, p)
+		}
+	}
+}
