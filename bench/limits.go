@@ -16,6 +16,13 @@ func (r *report) limitsTable() string {
 	least := func(w workload) func(*report) float64 {
 		return func(r *report) float64 { return wire(w)(r) + r.process(w.name).least/1e3 }
 	}
+	leastPure := func(r *report) float64 {
+		p := r.profiles[pure.name]
+		if p == nil {
+			return math.NaN()
+		}
+		return wire(pure)(r) + (p[partDecompress]+p[partCheck])*r.process("pure/digest").least/1e3
+	}
 	for _, row := range []struct {
 		what string
 		w    workload
@@ -29,6 +36,7 @@ func (r *report) limitsTable() string {
 		{"mixed: demarc, JSON and IP", mixed, cost(theDemarc, mixed)},
 		{"pure: fetch and produce the same bytes (`wire floor`)", pure, wire(pure)},
 		{"pure: that and the path without network, added", pure, least(pure)},
+		{"pure: `wire floor` and, of that path, only decompression and the check of documents, added", pure, leastPure},
 		{"pure: demarc by a header: `wire floor`, and decompress", pure, costOf(ofDemarc(pure, threeHomes(headerSignal)))},
 		{"pure: demarc, JSON alone", pure, costOf(ofDemarc(pure, threeHomes(jsonSignal)))},
 		{"pure: demarc, JSON and IP", pure, cost(theDemarc, pure)},

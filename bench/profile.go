@@ -20,13 +20,19 @@ const (
 	profileTime = "2s"
 )
 
+// Two of profileParts that the limits speak of.
+const (
+	partDecompress = iota
+	partCheck
+)
+
 // profileParts are what the functions of a path are for; each belongs to the first that matches.
 var profileParts = []struct {
 	what      string
 	functions *regexp.Regexp
 }{
-	{"decompress", regexp.MustCompile(`^github\.com/klauspost/compress/`)},
-	{"check documents", regexp.MustCompile(ours + `classifier\.(\(\*(document|docScratch|outline|shapes|shapeStep)\)|.*AVX2|load|ends|firstMark|plainEnd|stringEnd|follow|bareEnd|wordEnd|number|skip|nonDigits)`)},
+	partDecompress: {"decompress", regexp.MustCompile(`^github\.com/klauspost/compress/`)},
+	partCheck:      {"check documents", regexp.MustCompile(ours + `classifier\.(\(\*(document|docScratch|outline|shapes|shapeStep)\)|.*AVX2|load|ends|firstMark|plainEnd|stringEnd|follow|bareEnd|wordEnd|number|skip|nonDigits)`)},
 	{"read addresses and look them up", regexp.MustCompile(ours + `classifier\.(\(\*(table|geo)|parse(Quad|IP|Address|Port)|hexGroup|special)`)},
 	{"decide", regexp.MustCompile(ours + `classifier\.`)},
 	{"read records, write batches", regexp.MustCompile(ours + `internal/wire\.`)},
