@@ -15,10 +15,7 @@ import (
 // profile is the share of a path's processor time that each of profileParts has.
 type profile []float64
 
-const (
-	ours        = `^github\.com/demarc/demarc/`
-	profileTime = "2s"
-)
+const profileTime = "2s"
 
 // Two of profileParts that the limits speak of.
 const (
@@ -26,19 +23,19 @@ const (
 	partCheck
 )
 
-// profileParts are what the functions of a path are for; each belongs to the first that matches.
+// profileParts are what the files of a path are for; each belongs to the first that matches.
 var profileParts = []struct {
-	what      string
-	functions *regexp.Regexp
+	what  string
+	files *regexp.Regexp
 }{
-	partDecompress: {"decompress", regexp.MustCompile(`^github\.com/klauspost/compress/`)},
-	partCheck:      {"check documents", regexp.MustCompile(ours + `classifier\.(\(\*(document|docScratch|outline|shapes|shapeStep)\)|.*AVX2|load|ends|firstMark|plainEnd|stringEnd|follow|bareEnd|wordEnd|number|skip|nonDigits)`)},
-	{"read addresses and look them up", regexp.MustCompile(ours + `classifier\.(\(\*(table|geo)|parse(Quad|IP|Address|Port)|hexGroup|special)`)},
-	{"decide", regexp.MustCompile(ours + `classifier\.`)},
-	{"read records, write batches", regexp.MustCompile(ours + `internal/wire\.`)},
-	{"compress", regexp.MustCompile(ours + `internal/zstd\.`)},
-	{"digest and CRC", regexp.MustCompile(`^(crypto/|hash/)`)},
-	{"split and count", regexp.MustCompile(ours + `router\.`)},
+	partDecompress: {"decompress", regexp.MustCompile(`/klauspost/compress@`)},
+	partCheck:      {"check documents", regexp.MustCompile(`/classifier/document[^/]*$`)},
+	{"read addresses and look them up", regexp.MustCompile(`/classifier/(address|geo)[^/]*$`)},
+	{"decide", regexp.MustCompile(`/classifier/[^/]*$`)},
+	{"read records, write batches", regexp.MustCompile(`/internal/wire/[^/]*$`)},
+	{"compress", regexp.MustCompile(`/internal/zstd/[^/]*$`)},
+	{"digest and CRC", regexp.MustCompile(`/src/(crypto|hash)/`)},
+	{"split and count", regexp.MustCompile(`/router/[^/]*$`)},
 	{"move and clear memory, collect garbage, all else", regexp.MustCompile(``)},
 }
 
@@ -52,7 +49,7 @@ func (b *bench) profilePath(ctx context.Context, w workload) (profile, error) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("profile the path: %w\n%s", err, text)
 	}
-	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount", "100000", "-nodefraction", "0", b.partBinary(s), file).Output()
+	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-files", "-nodecount", "100000", "-nodefraction", "0", b.partBinary(s), file).Output()
 	if err != nil {
 		return nil, fmt.Errorf("read the profile: %w", err)
 	}
@@ -61,7 +58,7 @@ func (b *bench) profilePath(ctx context.Context, w workload) (profile, error) {
 
 var profileLine = regexp.MustCompile(`(?m)^ *\S+ +([0-9.]+)% +[0-9.]+% +\S+ +[0-9.]+% +(.+)$`)
 
-// profileOf reads what go tool pprof -top prints.
+// profileOf reads what go tool pprof -top -files prints.
 func profileOf(text string) (profile, error) {
 	p, total := make(profile, len(profileParts)), 0.0
 	for _, m := range profileLine.FindAllStringSubmatch(text, -1) {
@@ -70,7 +67,7 @@ func profileOf(text string) (profile, error) {
 			return nil, fmt.Errorf("read the profile: %w", err)
 		}
 		for i := range profileParts {
-			if profileParts[i].functions.MatchString(m[2]) {
+			if profileParts[i].files.MatchString(m[2]) {
 				p[i] += share
 				break
 			}
@@ -78,7 +75,7 @@ func profileOf(text string) (profile, error) {
 		total += share
 	}
 	if total < 90 { // what pprof leaves out or rounds off is little
-		return nil, fmt.Errorf("read the profile: its functions have %.0f %% of the time", total)
+		return nil, fmt.Errorf("read the profile: its files have %.0f %% of the time", total)
 	}
 	for i := range p {
 		p[i] /= total
@@ -94,7 +91,7 @@ func (r *report) profileTable() string {
 	}
 	var b strings.Builder
 	b.WriteString("Where the time of the path without network goes, with digest, by a profile of " + profileTime + " each (`go test -cpuprofile`), in nanoseconds per\n" +
-		"record: the share of its functions of the median below.\n\n| part | mixed | pure |\n|---|---:|---:|\n")
+		"record: the share that its files have of the median below.\n\n| part | mixed | pure |\n|---|---:|---:|\n")
 	for i := range profileParts {
 		fmt.Fprintf(&b, "| %s | %.0f | %.0f |\n", profileParts[i].what, both[0][i]*r.process("mixed/digest").median, both[1][i]*r.process("pure/digest").median)
 	}

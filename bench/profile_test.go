@@ -12,16 +12,16 @@ Type: cpu
 Duration: 2.50s, Total samples = 2.40s (96.00%)
 Showing nodes accounting for 2.40s, 100% of 2.40s total
       flat  flat%   sum%        cum   cum%
-     0.96s 40.00% 40.00%      0.96s 40.00%  github.com/klauspost/compress/zstd.sequenceDecs_decodeSync_bmi2
-     0.24s 10.00% 50.00%      0.60s 25.00%  github.com/demarc/demarc/classifier.(*document).scanOutlined
-     0.24s 10.00% 60.00%      0.24s 10.00%  github.com/demarc/demarc/classifier.outlineAVX2
-     0.12s  5.00% 65.00%      0.12s  5.00%  github.com/demarc/demarc/classifier.(*table4).value
-     0.12s  5.00% 70.00%      0.48s 20.00%  github.com/demarc/demarc/classifier.(*Evaluator).evaluate
-     0.12s  5.00% 75.00%      0.12s  5.00%  github.com/demarc/demarc/internal/wire.(*Record).Read (inline)
-     0.24s 10.00% 85.00%      0.24s 10.00%  crypto/internal/fips140/sha256.blockSHANI
-     0.12s  5.00% 90.00%      2.16s 90.00%  github.com/demarc/demarc/router.(*workspace).batch
-     0.24s 10.00%   100%      0.24s 10.00%  runtime.memmove
-         0     0%   100%      2.16s 90.00%  testing.(*B).launch
+     0.96s 40.00% 40.00%      0.96s 40.00%  /root/go/pkg/mod/github.com/klauspost/compress@v1.20.3/zstd/seqdec_amd64.s
+     0.24s 10.00% 50.00%      0.60s 25.00%  /home/me/router/classifier/document_outline.go
+     0.24s 10.00% 60.00%      0.24s 10.00%  /home/me/router/classifier/document_outline_amd64.s
+     0.12s  5.00% 65.00%      0.12s  5.00%  /home/me/router/classifier/geo_table.go
+     0.12s  5.00% 70.00%      0.48s 20.00%  /home/me/router/classifier/evaluate.go
+     0.12s  5.00% 75.00%      0.12s  5.00%  /home/me/router/internal/wire/records.go (inline)
+     0.24s 10.00% 85.00%      0.24s 10.00%  /usr/local/go/src/crypto/internal/fips140/sha256/sha256block_amd64.s
+     0.12s  5.00% 90.00%      2.16s 90.00%  /home/me/router/router/split.go
+     0.24s 10.00%   100%      0.24s 10.00%  /usr/local/go/src/runtime/memmove_amd64.s
+         0     0%   100%      2.16s 90.00%  /usr/local/go/src/testing/benchmark.go
 `
 
 func TestProfileOf(t *testing.T) {

@@ -376,6 +376,19 @@ func naiveDocument(r *rand.Rand, depth int) string {
 	return b.String()
 }
 
+// damaged changes a byte of doc, puts one in, or takes one or two out.
+func damaged(r *rand.Rand, doc []byte) []byte {
+	switch at := r.IntN(len(doc)); r.IntN(3) {
+	case 0:
+		doc[at] = naiveStray[r.IntN(len(naiveStray))]
+	case 1:
+		doc = slices.Insert(doc, at, naiveStray[r.IntN(len(naiveStray))])
+	case 2:
+		doc = slices.Delete(doc, at, min(at+1+r.IntN(2), len(doc)))
+	}
+	return doc
+}
+
 func TestScanAgreesWithNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	outcomes := map[string]int{}
@@ -391,14 +404,7 @@ func TestScanAgreesWithNaive(t *testing.T) {
 		whole := naiveDocument(r, 4)
 		doc := []byte(whole)
 		for r.IntN(3) == 0 && len(doc) > 0 {
-			switch at := r.IntN(len(doc)); r.IntN(3) {
-			case 0:
-				doc[at] = naiveStray[r.IntN(len(naiveStray))]
-			case 1:
-				doc = slices.Insert(doc, at, naiveStray[r.IntN(len(naiveStray))])
-			case 2:
-				doc = slices.Delete(doc, at, min(at+1+r.IntN(2), len(doc)))
-			}
+			doc = damaged(r, doc)
 		}
 		d := newDocument(ps)
 		checkAgainstNaive(t, d, ps, doc, whole, naiveDocument(r, 4))

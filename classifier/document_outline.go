@@ -65,14 +65,8 @@ func (d *document) scanOutlined(doc []byte, s *docScratch) bool {
 				s.set(&d.nodes[st.node], docValue{docString, doc[from:end]})
 			}
 		case shapeBare:
-			if from == len(doc) {
+			if end = d.bareValue(doc, s, from, st.node); end < 0 {
 				continue
-			}
-			if end = bareEnd(doc, from); end < 0 {
-				continue
-			}
-			if st.node != offPath && doc[from] != 'n' {
-				s.set(&d.nodes[st.node], docValue{kind: docWrongType})
 			}
 		default:
 			if from < len(doc) {

@@ -204,14 +204,8 @@ try:
 				}
 			}
 		case shapeBare:
-			if from == len(doc) {
+			if end = d.bareValue(doc, s, from, st.node); end < 0 {
 				continue
-			}
-			if end = bareEnd(doc, from); end < 0 {
-				continue
-			}
-			if st.node != offPath && doc[from] != 'n' {
-				s.set(&d.nodes[st.node], docValue{kind: docWrongType})
 			}
 		default:
 			if from < len(doc) {
@@ -223,4 +217,16 @@ try:
 		goto try
 	}
 	return 0, false
+}
+
+// bareValue reads the number or word of node v at doc[from] and returns the place behind it, -1 if there is none.
+func (d *document) bareValue(doc []byte, s *docScratch, from int, v docNodeID) int {
+	if from == len(doc) {
+		return -1
+	}
+	end := bareEnd(doc, from)
+	if end >= 0 && v != offPath && doc[from] != 'n' {
+		s.set(&d.nodes[v], docValue{kind: docWrongType})
+	}
+	return end
 }

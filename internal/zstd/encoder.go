@@ -33,14 +33,19 @@ func (e *Encoder) Append(dst, src []byte) []byte {
 	if len(src) == 0 {
 		return appendBlockHeader(dst, blockRaw, 0, true)
 	}
-	clear(e.table[:])
-	e.recent = recent{1, 4, 8}
-	e.pace.reset()
-	e.forget()
+	e.begin()
 	for from := 0; from < len(src); from += blockSize {
 		dst = e.appendBlock(dst, src, from, min(from+blockSize, len(src)))
 	}
 	return dst
+}
+
+// begin makes the next block the first of a frame.
+func (e *Encoder) begin() {
+	clear(e.table[:])
+	e.recent = recent{1, 4, 8}
+	e.pace.reset()
+	e.forget()
 }
 
 // forget makes the next block have tables of its own.
