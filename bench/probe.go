@@ -42,7 +42,6 @@ func (p *probe) run(ctx context.Context, records int64) error {
 		}
 	}
 	decoder := wire.NewDecompressor(256 << 20)
-	defer decoder.Close()
 	addr := kafka.TCP(p.broker.address)
 	for p.arrived.Load() < records {
 		limited, cancel := context.WithTimeout(ctx, 30*time.Second)

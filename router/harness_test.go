@@ -163,7 +163,6 @@ func (m *memory) store(ctx context.Context, lane int, batch *record.Batch) {
 		panic(fmt.Sprintf("sink got a bad batch: %v", err))
 	}
 	dec := wire.NewDecompressor(1 << 26)
-	defer dec.Close()
 	section, err := dec.Open(b)
 	if err != nil {
 		panic(err)

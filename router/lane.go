@@ -245,7 +245,6 @@ func (l *lane) abandon(c *chunk) {
 // more, from the same bytes and by the same snapshot, for what quarantine wants to know of them.
 func (l *lane) divert(ctx context.Context, c *chunk, p *part, refused []record.Refusal) error {
 	w := l.router.newWorkspace()
-	defer w.close()
 	w.begin(l, c)
 	w.segment = p.segment
 	again, err := w.requeue(p, refused)

@@ -164,7 +164,6 @@ func (r *Router) Run(ctx context.Context) error {
 	for range cap(r.workspaces) {
 		r.workspaces <- r.newWorkspace()
 	}
-	defer r.closeWorkspaces()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
 	tick := time.NewTicker(r.cfg.GeoInterval)
@@ -202,13 +201,6 @@ func (r *Router) Run(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// closeWorkspaces waits for whoever has one, since what it frees is not the garbage collector's.
-func (r *Router) closeWorkspaces() {
-	for range cap(r.workspaces) {
-		(<-r.workspaces).close()
-	}
 }
 
 // Abort ends a drain at once: what is in flight is given up and will be delivered again.

@@ -95,10 +95,6 @@ func (w *workspace) codec(sink int, source wire.Codec) wire.Codec {
 	return source
 }
 
-func (w *workspace) close() {
-	w.decoder.Close()
-}
-
 func (w *workspace) begin(l *lane, c *chunk) {
 	w.lane, w.chunk = l, c
 	w.evaluator.Use(c.snapshot)

@@ -74,7 +74,6 @@ func splitter(t testing.TB, raw []byte, records int64, digest bool) func() {
 		t.Fatal(err)
 	}
 	w := r.newWorkspace()
-	t.Cleanup(w.close)
 	r.workspaces <- w
 	tp := record.TopicPartition{Topic: "events"}
 	l := &lane{router: r, gen: &generation{}}

@@ -313,7 +313,6 @@ func (p *producer) divide(s *stream, v verdict, err error) {
 func (part *piece) halves() ([]piece, error) {
 	whole, middle := wire.Batch{Raw: part.bytes}, part.count/2
 	d, c := wire.NewDecompressor(maxSection), wire.NewCompressor()
-	defer d.Close()
 	front, err := wire.Slice(nil, whole, 0, middle, d, c)
 	if err != nil {
 		return nil, err

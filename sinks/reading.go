@@ -42,7 +42,6 @@ func ReadDir(dir string, fn func(StoredRecord) error) error {
 		return err
 	}
 	d := wire.NewDecompressor(maxSection)
-	defer d.Close()
 	for _, tp := range partitions {
 		if err := readPartition(dir, tp, d, fn); err != nil {
 			return err

@@ -158,7 +158,6 @@ func BenchmarkDecompress(b *testing.B) {
 			b.ReportAllocs()
 			batch := benchBatch(b, c)
 			d := NewDecompressor(testLimit)
-			defer d.Close()
 			for b.Loop() {
 				if _, err := d.Open(batch); err != nil {
 					b.Fatal(err)

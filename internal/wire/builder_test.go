@@ -197,7 +197,6 @@ func TestPassThroughClearsWhatIsNotOurs(t *testing.T) {
 
 func TestSlice(t *testing.T) {
 	d, comp := NewDecompressor(testLimit), NewCompressor()
-	defer d.Close()
 	for _, c := range codecs {
 		b := one(t, golden(t, fmt.Sprintf("java-%v.bin", c)))
 		all := sample(0)

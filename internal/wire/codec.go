@@ -50,7 +50,7 @@ type Decompressor struct {
 	limit int
 	buf   []byte // of Open
 	gzip  gzipReader
-	zstd  zstdDecoder
+	zstd  zstd.Decoder
 }
 
 // NewDecompressor makes a Decompressor that expands a section to at most limit bytes.
@@ -95,7 +95,7 @@ func (d *Decompressor) Decompress(dst []byte, c Codec, src []byte) ([]byte, erro
 	case LZ4:
 		dst, err = decompressLZ4(dst, src, d.limit)
 	case Zstd:
-		dst, err = d.zstd.decompress(dst, src, d.limit)
+		dst, err = decompressZstd(&d.zstd, dst, src, d.limit)
 	default:
 		return dst, fmt.Errorf("decompress %v: the codec is unknown", c)
 	}
@@ -110,12 +110,6 @@ func (d *Decompressor) Decompress(dst []byte, c Codec, src []byte) ([]byte, erro
 
 func (d *Decompressor) tooLarge(c Codec) error {
 	return fmt.Errorf("decompress %v: the records section is %w of %d bytes", c, ErrTooLarge, d.limit)
-}
-
-// Close frees what the garbage collector does not. The Decompressor is of no use afterwards.
-func (d *Decompressor) Close() {
-	d.zstd.close()
-	*d = Decompressor{}
 }
 
 // Compressor compresses records sections. It keeps its memory between calls, makes the encoder of a codec at

@@ -56,7 +56,6 @@ func noise(n int) []byte {
 
 func TestCodecsAppend(t *testing.T) {
 	comp, d := NewCompressor(), NewDecompressor(testLimit)
-	defer d.Close()
 	for name, want := range payloads() {
 		for _, c := range codecs {
 			for _, room := range []int{0, 100, 6 << 20} {
@@ -111,7 +110,6 @@ func TestOthersReadOurs(t *testing.T) {
 func TestLZ4FramesOfOthers(t *testing.T) {
 	want := payloads()["json"]
 	d := NewDecompressor(testLimit)
-	defer d.Close()
 	for _, options := range [][]lz4.Option{
 		{lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)},
 		{lz4.BlockSizeOption(lz4.Block256Kb), lz4.BlockChecksumOption(true)},
@@ -148,7 +146,6 @@ func TestLZ4DependentBlocks(t *testing.T) {
 	// The second block copies 8 bytes from 5 bytes before itself, which is within the first.
 	first, second := []byte{0x60, 'a', 'b', 'c', 'd', 'e', 'f'}, []byte{0x04, 5, 0, 0x50, 'v', 'w', 'x', 'y', 'z'}
 	d := NewDecompressor(testLimit)
-	defer d.Close()
 	got, err := d.Decompress([]byte("before"), LZ4, lz4Frame(lz4Version, first, second))
 	if want := "beforeabcdefbcdefbcdvwxyz"; err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
@@ -163,7 +160,6 @@ func TestLZ4DependentBlocks(t *testing.T) {
 
 func TestConcatenated(t *testing.T) {
 	comp, d := NewCompressor(), NewDecompressor(40)
-	defer d.Close()
 	twice := func(c Codec) []byte {
 		one, err := comp.Compress(nil, c, []byte("twenty bytes of data"))
 		if err != nil {
@@ -180,7 +176,6 @@ func TestConcatenated(t *testing.T) {
 		if got, err := tight.Decompress(nil, c, twice(c)); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%v beyond the limit: %q, %v", c, got, err)
 		}
-		tight.Close()
 	}
 	for _, c := range []Codec{LZ4, Snappy} { // the Java client reads one frame, one block
 		if got, err := d.Decompress(nil, c, twice(c)); err == nil {
@@ -191,7 +186,6 @@ func TestConcatenated(t *testing.T) {
 
 func TestDamagedSections(t *testing.T) {
 	d := NewDecompressor(testLimit)
-	defer d.Close()
 	read := func(b Batch) error {
 		section, err := d.Open(b)
 		if err != nil {
@@ -224,7 +218,6 @@ func TestDamagedSections(t *testing.T) {
 
 func TestDecompressRefuses(t *testing.T) {
 	d := NewDecompressor(testLimit)
-	defer d.Close()
 	xerial := func(blocks ...byte) []byte {
 		return append(append(append([]byte{}, xerialMagic...), 0, 0, 0, 1, 0, 0, 0, 1), blocks...)
 	}
@@ -294,8 +287,6 @@ func TestLimitIsExact(t *testing.T) {
 				}
 			}
 		}
-		exact.Close()
-		tight.Close()
 	}
 }
 
@@ -366,13 +357,11 @@ func TestBombs(t *testing.T) {
 		if !errors.Is(err, ErrTooLarge) && name != "zstd, window of 2 GiB" && name != "zstd that states 2^60" {
 			t.Errorf("%s: %v, want %v", name, err, ErrTooLarge)
 		}
-		d.Close()
 	}
 }
 
 func TestCodecsDoNotAllocate(t *testing.T) {
 	comp, d := NewCompressor(), NewDecompressor(testLimit)
-	defer d.Close()
 	src := payloads()["json"]
 	for _, c := range codecs {
 		var packed, out []byte

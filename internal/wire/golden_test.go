@@ -77,7 +77,6 @@ func one(t testing.TB, raw []byte) Batch {
 func readAll(t testing.TB, b Batch) []stamped {
 	t.Helper()
 	d := NewDecompressor(testLimit)
-	defer d.Close()
 	section, err := d.Open(b)
 	if err != nil {
 		t.Fatal(err)

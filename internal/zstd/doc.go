@@ -1,5 +1,5 @@
-// Package zstd writes zstd frames (RFC 8878) of records sections: many small records that resemble each other, most
-// of them JSON.
+// Package zstd reads zstd frames (RFC 8878), and writes those of records sections: many small records that resemble each
+// other, most of them JSON.
 //
 // A general encoder asks at every byte whether what follows has been seen before. Here most bytes are either part of
 // what the record before says too, or of a value that nobody has said before (an id, a hash, a number), and a
@@ -16,4 +16,9 @@
 // All this is in Go alone as fast as the C library at its fastest useful level, within a twentieth of its size. On amd64
 // processors with AVX2, BMI2 and LZCNT the search is in assembly, which takes another tenth off the encoder's time and
 // writes the same frames.
+//
+// Frames of others are read as strictly as the format says, into one piece of memory that is the window too. What a
+// decoder's time goes to is guesses: how long the next literals and the next match are, and which of the recent
+// distances is meant. On amd64 processors with AVX2 and BMI2 sequences are done in assembly that makes no such guess;
+// what it does not know it leaves to Go, which does the same and says what is wrong.
 package zstd

@@ -13,7 +13,9 @@ const (
 // Kinds of blocks.
 const (
 	blockRaw        = 0
+	blockRepeated   = 1 // one byte so many times
 	blockCompressed = 2
+	blockReserved   = 3
 )
 
 // Encoder keeps its memory between calls, at most 1 MiB and mostly a third of it, and serves one goroutine. The zero

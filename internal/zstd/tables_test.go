@@ -157,11 +157,7 @@ func TestAppendBits(t *testing.T) {
 			if i > 0 {
 				*v = [3]uint32{upTo(v[0]), upTo(v[1]), 1 + upTo(v[2]-1)}
 			}
-			l, m, d := literalsCode(v[0]), lengthCode(v[1]), uint8(bits.Len32(v[2])-1)
-			*q.grow() = sequence{
-				extra: extraOf(v[0], v[1], v[2], l.bits, m.bits, d), bits: l.bits + m.bits + d,
-				codes: [3]uint8{ofLiterals: l.code, ofDistances: d, ofLengths: m.code},
-			}
+			*q.grow() = sequenceOf(v[0], v[1], v[2])
 		}
 		if n >= fewSequences {
 			q.fit(nil, r.IntN(2) == 0)
@@ -172,6 +168,15 @@ func TestAppendBits(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Fatalf("%v: %x, want %x", numbers, got, want)
 		}
+	}
+}
+
+// sequenceOf is as many literals, a match longer by so much than leastMatch, and what its distance is told by.
+func sequenceOf(n, length, told uint32) sequence {
+	l, m, d := literalsCode(n), lengthCode(length), uint8(bits.Len32(told)-1)
+	return sequence{
+		extra: extraOf(n, length, told, l.bits, m.bits, d), bits: l.bits + m.bits + d,
+		codes: [3]uint8{ofLiterals: l.code, ofDistances: d, ofLengths: m.code},
 	}
 }
 

@@ -91,7 +91,6 @@ func (c *cluster) readFrom(ctx context.Context, broker int32, parts []wire.Fetch
 		return nil, fmt.Errorf("read %s from broker %d: %w", parts[0].Topic, broker, kafka.Error(answer.Error))
 	}
 	d := wire.NewDecompressor(batchLimit)
-	defer d.Close()
 	runs := map[int32]run{}
 	var failed []error
 	for i := range answer.Partitions {

@@ -228,7 +228,6 @@ func (r *run) readSinks(ctx context.Context) error {
 	for range r.cfg.Workers {
 		workers.Go(func() {
 			w := newWorker(r)
-			defer w.close()
 			for g := range queue {
 				if err := w.group(ctx, g); err != nil {
 					cancel(err) // of this machine: a temporary file, or a signal

@@ -86,7 +86,6 @@ func (r *run) readSource(ctx context.Context) error {
 	}
 	defer all.close()
 	c := &comparison{run: r, print: r.doubles.printer(), decoder: wire.NewDecompressor(maxSection)}
-	defer c.decoder.Close()
 	r.report.result.Source = &c.found
 	for stream := range r.told.streams.list {
 		c.stream, c.items, c.ahead, c.done = r.told.streams.list[stream], all.group(uint32(stream)), nil, false

@@ -493,7 +493,6 @@ func gapBefore(s ledger.Source) ledger.Source {
 func sourceTail(w *world, partition int32, offset int64) (tail []byte) {
 	w.t.Helper()
 	decoder, start := wire.NewDecompressor(maxSection), int64(0)
-	defer decoder.Close()
 	err := w.reading.each(w.t.Context(), partition, offset, offset+1, &start, func(b wire.Batch, _ bool) error {
 		section, err := decoder.Open(b)
 		if err != nil {

@@ -35,8 +35,6 @@ func newWorker(r *run) *worker {
 	return w
 }
 
-func (w *worker) close() { w.judge.decoder.Close() }
-
 // group compares one place with its receipts. An error is of this machine, not of the place.
 func (w *worker) group(ctx context.Context, g group) error {
 	w.at, w.place = g, w.run.place(g)

@@ -252,7 +252,6 @@ func (w *world) route(partition int32, from, to int64) ledger.Entry {
 	counts := map[ledger.Count]ledger.Count{}
 	start := from
 	decoder := wire.NewDecompressor(maxSection)
-	defer decoder.Close()
 	err := w.reading.each(w.t.Context(), partition, from, to, &start, func(b wire.Batch, aborted bool) error {
 		if b.Control() {
 			e.Control++

@@ -1,0 +1,112 @@
+package zstd
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/klauspost/compress/huff0"
+)
+
+// huffmanDecoder reads the literals of blocks.
+type huffmanDecoder struct {
+	scratch *huff0.Scratch
+	known   bool   // a block before has left a code
+	room    []byte // for literals, and literalsMargin
+}
+
+// literalsMargin is how many bytes behind literals may be read, whatever they are.
+const literalsMargin = 32
+
+const literalsRepeated = 1 // one byte so many times
+
+// literals reads the literals section of a block, at most so many bytes (RFC 8878, 3.1.1.3.1). They stand in b or in
+// d's room until the next block is read.
+func (d *huffmanDecoder) literals(b []byte, most int) (literals, rest []byte, err error) {
+	var field [8]byte
+	copy(field[:], b)
+	v := binary.LittleEndian.Uint64(field[:])
+	kind, format := int(v&3), v>>2&3
+	if kind == literalsRaw || kind == literalsRepeated {
+		size, header := int(v>>3&0x1f), 1
+		switch format {
+		case 1:
+			size, header = int(v>>4&0xfff), 2
+		case 3:
+			size, header = int(v>>4&0xfffff), 3
+		}
+		return d.plain(b, header, size, most, kind == literalsRepeated)
+	}
+	header, sizeBits := 3, 10
+	switch format {
+	case 2:
+		header, sizeBits = 4, 14
+	case 3:
+		header, sizeBits = 5, 18
+	}
+	size, packed := int(v>>4&(1<<sizeBits-1)), int(v>>(4+sizeBits)&(1<<sizeBits-1))
+	switch {
+	case len(b) < header || len(b)-header < packed:
+		return nil, b, errShort
+	case size > most:
+		return nil, b, errBlock
+	}
+	literals, err = d.decompress(b[header:header+packed], size, kind == literalsAgain, format == 0)
+	return literals, b[header+packed:], err
+}
+
+// plain reads literals that are as they are, or one byte so many times.
+func (d *huffmanDecoder) plain(b []byte, header, size, most int, repeated bool) (literals, rest []byte, err error) {
+	n := size
+	if repeated {
+		n = 1
+	}
+	switch {
+	case len(b) < header || len(b)-header < n:
+		return nil, b, errShort
+	case size > most:
+		return nil, b, errBlock
+	}
+	b = b[header:]
+	if !repeated && len(b) >= size+literalsMargin {
+		return b[:size], b[size:], nil
+	}
+	d.grow(size)
+	literals = d.room[:size]
+	copy(literals, b[:n])
+	if repeated {
+		for i := range literals {
+			literals[i] = b[0]
+		}
+	}
+	return literals, b[n:], nil
+}
+
+func (d *huffmanDecoder) grow(size int) {
+	if need := size + literalsMargin; len(d.room) < need {
+		d.room = slices.Grow(d.room, need)[:need]
+	}
+}
+
+// decompress reads as many literals as size, by a code that stands before them or, again, by that of a block before.
+func (d *huffmanDecoder) decompress(b []byte, size int, again, oneStream bool) (literals []byte, err error) {
+	if again && !d.known {
+		return nil, errRepeated
+	}
+	if !again {
+		d.known = false
+		if d.scratch, b, err = huff0.ReadTable(b, d.scratch); err != nil {
+			return nil, errLiterals
+		}
+		d.known = true
+	}
+	d.grow(size)
+	if oneStream {
+		literals, err = d.scratch.Decoder().Decompress1X(d.room[:0:size], b)
+	} else {
+		literals, err = d.scratch.Decoder().Decompress4X(d.room[:0:size], b)
+	}
+	if err != nil || len(literals) != size {
+		return nil, errLiterals
+	}
+	return d.room[:size], nil
+}
