@@ -262,15 +262,18 @@ func (r *backward) start(b []byte) bool {
 
 // peek returns the next 57 bits or more, the next one at the top, and zeros where there are no more.
 func (r *backward) peek() uint64 {
-	k := (r.left + 7) >> 3 // bytes that have such bits
-	if k >= 8 {
-		return load64(r.b, k-8) << (-r.left & 7)
+	if r.left > 56 {
+		return load64(r.b, (r.left-57)>>3) << (-r.left & 7)
 	}
-	w := uint64(0)
-	for i := range max(k, 0) {
-		w |= uint64(r.b[i]) << (64 - 8*(k-i))
+	return r.last()
+}
+
+// last is peek for the first 56 bits of b, which are the last to be read.
+func (r *backward) last() (w uint64) {
+	for i := range (r.left + 7) >> 3 {
+		w |= uint64(r.b[i]) << (8 * i)
 	}
-	return w << (-r.left & 7)
+	return w << (64 - max(r.left, 0))
 }
 
 // take reads n bits, at most 57.
