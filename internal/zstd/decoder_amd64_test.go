@@ -4,8 +4,8 @@ package zstd
 
 // inGoAlone calls f without the assembly.
 func inGoAlone(f func()) {
-	fast := canReplayFast
-	defer func() { canReplayFast = fast }()
-	canReplayFast = false
+	fast := useAssembly
+	defer func() { useAssembly = fast }()
+	useAssembly = false
 	f()
 }

@@ -33,7 +33,7 @@ func compressed(data ...byte) []byte {
 func told(literals string, change func([]byte) []byte, sequences ...[3]uint32) []byte {
 	q := new(Encoder)
 	for _, v := range sequences {
-		*q.sequences.grow() = sequenceOf(v[0], v[1], v[2])
+		*q.sequences.grow() = sequenceOf(v)
 	}
 	return compressed(change(q.sequences.append(appendRaw(nil, []byte(literals)), false))...)
 }

@@ -85,7 +85,12 @@ func (r *replay) append(dst, b, literals []byte, n, start, most int) ([]byte, er
 		err = errSequences
 	}
 	for err == nil && r.left > 0 {
-		err = r.run(r.runFast())
+		n := r.left
+		if useAssembly {
+			r.runFast()
+			n = 1
+		}
+		err = r.run(n)
 	}
 	dst, literals = r.dst, r.literals
 	r.literals, r.dst, r.bits.b = nil, nil, nil

@@ -20,15 +20,15 @@ type decodeTable [1 << fseMostLog]symbolEntry
 
 // What the codes of each kind stand for: number and extra bits.
 var codeEntries = [3][]symbolEntry{
-	ofLiterals:  numbersOf(literalsCodes[:], 0, 36, largeLiterals),
-	ofDistances: distancesOf(mostDistanceCode),
-	ofLengths:   numbersOf(lengthCodes[:], leastMatch, 53, largeLengths),
+	ofLiterals:  entriesOf(literalsCodes[:], 0, 36, largeLiterals),
+	ofDistances: distanceEntries(mostDistanceCode),
+	ofLengths:   entriesOf(lengthCodes[:], leastMatch, 53, largeLengths),
 }
 
 const mostDistanceCode = 31
 
-// numbersOf are the entries of n codes, of which the first are those of small numbers; all numbers are larger by add.
-func numbersOf(small []code, add, n, large int) []symbolEntry {
+// entriesOf are the entries of n codes, of which the first are those of small numbers; all numbers are larger by add.
+func entriesOf(small []code, add, n, large int) []symbolEntry {
 	list := make([]symbolEntry, n)
 	for number := len(small) - 1; number >= 0; number-- { // the least that a code has is the last that is set
 		c := small[number]
@@ -41,9 +41,9 @@ func numbersOf(small []code, add, n, large int) []symbolEntry {
 	return list
 }
 
-// distancesOf are the entries of codes up to most: numbers from 4 on are distances and 3, and those below it choose
+// distanceEntries are the entries of codes up to most: numbers from 4 on are distances and 3, and those below it choose
 // one of the recent ones.
-func distancesOf(most int) (list []symbolEntry) {
+func distanceEntries(most int) (list []symbolEntry) {
 	for c := range most + 1 {
 		list = append(list, symbolEntry(c)|symbolEntry(1)<<c<<entryBase)
 	}

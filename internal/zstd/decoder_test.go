@@ -123,7 +123,7 @@ func (s *story) block(sequences, literals, length, distance int, last bool) {
 		for range m {
 			s.content = append(s.content, s.content[len(s.content)-at])
 		}
-		*s.e.sequences.grow() = sequenceOf(uint32(n), uint32(m-leastMatch), uint32(told))
+		*s.e.sequences.grow() = sequenceOf([3]uint32{uint32(n), uint32(m - leastMatch), uint32(told)})
 	}
 	tell(min(s.r.IntN(20), blockSize-(len(s.content)-from)))
 	start := len(s.frame)

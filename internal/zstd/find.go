@@ -20,7 +20,7 @@ func (e *Encoder) find(src []byte, from, to int) {
 	e.literals.reset()
 	e.sequences.reset()
 	ip, anchor := max(from, 1), from
-	if canMatchFast {
+	if useAssembly {
 		ip, anchor = e.matchFast(src, ip, anchor, to)
 	}
 	anchor = e.match(src, ip, anchor, to)

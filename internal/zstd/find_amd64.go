@@ -4,11 +4,6 @@ package zstd
 
 //lint:file-ignore U1000 find_amd64.s uses what nothing here does
 
-import "golang.org/x/sys/cpu"
-
-// canMatchFast says whether matchFast can run. Nearly all machines since 2015 have what it needs.
-var canMatchFast = cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasLZCNT
-
 // fastMargin is how near to the end of a block matchFast stops: it loads 41 bytes behind ip, and 32 behind literals that
 // precede a match.
 const fastMargin = 64

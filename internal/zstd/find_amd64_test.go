@@ -13,17 +13,17 @@ import (
 // matchTwins has both ways find the matches of src and fails where anything of what they leave behind differs.
 func matchTwins(t *testing.T, fast, slow *Encoder, src []byte) {
 	t.Helper()
-	if !canMatchFast {
-		t.Skip("this processor has no AVX2, BMI2 or LZCNT: only match is used")
+	if !useAssembly {
+		t.Skip("this processor has no AVX2, BMI2 or LZCNT: no assembly is used")
 	}
 	fast.begin()
 	slow.begin()
-	defer func() { canMatchFast = true }()
+	defer func() { useAssembly = true }()
 	for from := 0; from < len(src); from += blockSize {
 		to := min(from+blockSize, len(src))
-		canMatchFast = true
+		useAssembly = true
 		fast.find(src, from, to)
-		canMatchFast = false
+		useAssembly = false
 		slow.find(src, from, to)
 		for what, same := range map[string]bool{
 			"literals":         bytes.Equal(fast.literals.room[:fast.literals.size], slow.literals.room[:slow.literals.size]),

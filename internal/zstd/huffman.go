@@ -234,15 +234,25 @@ func (h *huffman) describe(dst []byte, weights []uint8) ([]byte, bool) {
 	return dst, true
 }
 
-// huffmanRoom is the most that a stream of n bytes takes, and what append stores behind it.
+// huffmanRoom is the most that a stream of n bytes takes, and what put stores behind it.
 func huffmanRoom(n int) int { return n*mostBits/8 + 9 }
 
-// append appends the codes of b, the last byte's first, as one stream; dst has room for it. The code of a byte is
-// put on top of those before, which it moves down: nothing has to be masked, and nothing to be moved after a store,
-// since what is stored already lies below what counts. Of used the low six bits count: what is added to it are codes
-// with their lengths.
+// append appends the codes of b, the last byte's first, as one stream; dst has room for it.
 func (h *huffman) append(dst, b []byte) []byte {
-	out, codes := dst[len(dst):cap(dst)], &h.codes
+	out := dst[len(dst):cap(dst)]
+	if useAssembly {
+		return dst[:len(dst)+h.putFast(out, b)]
+	}
+	return dst[:len(dst)+h.put(out, b)]
+}
+
+// put stores a stream and returns its size. The code of a byte is put on top of those before, which it moves down:
+// nothing has to be masked, and nothing to be moved after a store, since what is stored already lies below what
+// counts. Of used the low six bits count: what is added to it are codes with their lengths.
+//
+// putFast does the same, and has to be changed with it.
+func (h *huffman) put(out, b []byte) (size int) {
+	codes := &h.codes
 	acc, used, at := uint64(0), uint64(0), 0 // used bits at the top of acc count
 	i := len(b)
 	for ; i >= 4; i -= 4 {
@@ -264,5 +274,5 @@ func (h *huffman) append(dst, b []byte) []byte {
 		used = (used + c) & 63
 	}
 	store64(out, at, acc>>1>>(63-used)|1<<used)
-	return dst[:len(dst)+at+int(used>>3)+1]
+	return at + int(used>>3) + 1
 }

@@ -208,15 +208,47 @@ const (
 	extraGarbage = 5                               // the lowest bits of extra, see sequence
 )
 
-// appendBits appends the sequences, the last one first. No store reaches further than 8 bytes behind what they can
-// take.
+// appendBits appends the sequences, the last one first.
 func (q *sequences) appendBits(dst []byte) []byte {
-	dst = slices.Grow(dst, len(q.list)*sequenceBits/8+16)
-	out := dst[len(dst):cap(dst)]
+	dst = slices.Grow(dst, sequencesRoom(len(q.list)))
+	out, states := dst[len(dst):cap(dst)], q.first()
+	var acc uint64
+	var used uint32
+	var at int
+	if useAssembly {
+		acc, used, at = q.putFast(out, &states)
+	} else {
+		acc, used, at = q.put(out, &states)
+	}
+	w := bitWriter{dst: dst[:len(dst)+at], acc: acc >> 1 >> (63 - used), used: uint(used)}
+	w.flush()
+	for _, kind := range [...]int{ofLengths, ofDistances, ofLiterals} {
+		q.tables[kind].end(&w, states[kind])
+	}
+	return w.close()
+}
+
+// sequencesRoom is the most that n sequences take, and what put stores behind it.
+func sequencesRoom(n int) int { return n*sequenceBits/8 + 16 }
+
+// first is the states that the last sequence leads to.
+func (q *sequences) first() (states [3]uint32) {
 	last := &q.list[len(q.list)-1]
+	for kind := range states {
+		states[kind] = q.tables[kind].first(last.codes[kind])
+	}
+	return states
+}
+
+// put stores the sequences at the beginning of out, but for what the states are in the end and for used bits at the
+// top of acc. No store reaches further than 8 bytes behind what they can take.
+//
+// putFast does the same, and has to be changed with it.
+func (q *sequences) put(out []byte, states *[3]uint32) (acc uint64, used uint32, at int) {
 	literals, distances, lengths := &q.tables[ofLiterals], &q.tables[ofDistances], &q.tables[ofLengths]
-	l, d, m := literals.first(last.codes[ofLiterals]), distances.first(last.codes[ofDistances]), lengths.first(last.codes[ofLengths])
-	acc, used, at := last.extra, uint32(last.bits), 0
+	l, d, m := states[ofLiterals], states[ofDistances], states[ofLengths]
+	last := &q.list[len(q.list)-1]
+	acc, used = last.extra, uint32(last.bits)
 	for list := q.list[:len(q.list)-1]; len(list) > 0; list = list[:len(list)-1] {
 		s := &list[len(list)-1]
 		store64(out, at, acc>>(-used&63))
@@ -238,10 +270,6 @@ func (q *sequences) appendBits(dst []byte) []byte {
 		acc = acc>>(s.bits&63) | s.extra
 		used += uint32(s.bits)
 	}
-	w := bitWriter{dst: dst[:len(dst)+at], acc: acc >> 1 >> (63 - used), used: uint(used)}
-	w.flush()
-	lengths.end(&w, m)
-	distances.end(&w, d)
-	literals.end(&w, l)
-	return w.close()
+	*states = [3]uint32{ofLiterals: l, ofDistances: d, ofLengths: m}
+	return acc, used, at
 }

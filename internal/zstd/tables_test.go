@@ -153,11 +153,11 @@ func TestAppendBits(t *testing.T) {
 		numbers := make([][3]uint32, n)
 		for j := range numbers {
 			v := &numbers[j]
-			*v = [3]uint32{blockSize - 1, blockSize - leastMatch, windowSize + 2}
+			*v = largest
 			if i > 0 {
 				*v = [3]uint32{upTo(v[0]), upTo(v[1]), 1 + upTo(v[2]-1)}
 			}
-			*q.grow() = sequenceOf(v[0], v[1], v[2])
+			*q.grow() = sequenceOf(*v)
 		}
 		if n >= fewSequences {
 			q.fit(nil, r.IntN(2) == 0)
@@ -171,11 +171,14 @@ func TestAppendBits(t *testing.T) {
 	}
 }
 
+// largest are the largest numbers of literals, lengths and distances.
+var largest = [3]uint32{blockSize - 1, blockSize - leastMatch, windowSize + 2}
+
 // sequenceOf is as many literals, a match longer by so much than leastMatch, and what its distance is told by.
-func sequenceOf(n, length, told uint32) sequence {
-	l, m, d := literalsCode(n), lengthCode(length), uint8(bits.Len32(told)-1)
+func sequenceOf(v [3]uint32) sequence {
+	l, m, d := literalsCode(v[0]), lengthCode(v[1]), uint8(bits.Len32(v[2])-1)
 	return sequence{
-		extra: extraOf(n, length, told, l.bits, m.bits, d), bits: l.bits + m.bits + d,
+		extra: extraOf(v[0], v[1], v[2], l.bits, m.bits, d), bits: l.bits + m.bits + d,
 		codes: [3]uint8{ofLiterals: l.code, ofDistances: d, ofLengths: m.code},
 	}
 }
