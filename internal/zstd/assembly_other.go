@@ -13,3 +13,5 @@ func (q *sequences) putFast(out []byte, states *[3]uint32) (acc uint64, used uin
 func (h *huffman) putFast(out, b []byte) (size int) { return h.put(out, b) }
 
 func (r *replay) runFast() {}
+
+func (d *huffmanDecoder) streamsFast(out, b []byte) {}

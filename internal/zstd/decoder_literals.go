@@ -3,16 +3,7 @@ package zstd
 import (
 	"encoding/binary"
 	"slices"
-
-	"github.com/klauspost/compress/huff0"
 )
-
-// huffmanDecoder reads the literals of blocks.
-type huffmanDecoder struct {
-	scratch *huff0.Scratch
-	known   bool   // a block before has left a code
-	room    []byte // for literals, and literalsMargin
-}
 
 // literalsMargin is how many bytes behind literals may be read, whatever they are.
 const literalsMargin = 32
@@ -93,19 +84,12 @@ func (d *huffmanDecoder) decompress(b []byte, size int, again, oneStream bool) (
 		return nil, errRepeated
 	}
 	if !again {
-		d.known = false
-		if d.scratch, b, err = huff0.ReadTable(b, d.scratch); err != nil {
+		if b, d.known = d.readCode(b); !d.known {
 			return nil, errLiterals
 		}
-		d.known = true
 	}
 	d.grow(size)
-	if oneStream {
-		literals, err = d.scratch.Decoder().Decompress1X(d.room[:0:size], b)
-	} else {
-		literals, err = d.scratch.Decoder().Decompress4X(d.room[:0:size], b)
-	}
-	if err != nil || len(literals) != size {
+	if !d.decode(d.room[:size], b, oneStream) {
 		return nil, errLiterals
 	}
 	return d.room[:size], nil

@@ -2,9 +2,9 @@
 
 package zstd
 
-//lint:file-ignore U1000 decoder_amd64.s uses what nothing here does
+//lint:file-ignore U1000 decoder_replay_amd64.s uses what nothing here does
 
-const tableBytes = 8 << fseMostLog // of a decodeTable, for decoder_amd64.s
+const tableBytes = 8 << fseMostLog // of a decodeTable, for decoder_replay_amd64.s
 
 // runFast does sequences as run does, up to one that it leaves to that: the last, or one that is seldom or cannot be.
 func (r *replay) runFast() {
