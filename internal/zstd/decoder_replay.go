@@ -5,7 +5,7 @@ package zstd
 type replay struct {
 	tables  [3]decodeTable
 	entries [3]symbolEntry // of the states
-	recent  [3]uint64      // the last distances, the latest first
+	recent  [4]uint32      // the last three distances, the latest first
 	bits    backward
 	window  int
 	known   [3]bool // a block before has left a table
@@ -27,7 +27,7 @@ const replayMargin = 64
 
 // begin makes the next block the first of a frame, whose matches may be so far back.
 func (r *replay) begin(window int) {
-	r.window, r.recent, r.known = window, [3]uint64{1, 4, 8}, [3]bool{}
+	r.window, r.recent, r.known = window, [4]uint32{1, 4, 8}, [3]bool{}
 }
 
 // readTables reads how the codes of a block are encoded (RFC 8878, 3.1.1.3.2.1).
@@ -156,7 +156,7 @@ func (r *replay) after(kind int, e symbolEntry, w uint64, in *backward) (symbolE
 func (r *replay) distance(told uint32, noLiterals bool) int {
 	const recent = 3
 	if told > recent {
-		r.recent = [3]uint64{uint64(told - recent), r.recent[0], r.recent[1]}
+		r.recent = [4]uint32{told - recent, r.recent[0], r.recent[1]}
 		return int(told - recent)
 	}
 	which := told - 1

@@ -26,13 +26,25 @@
 #define TO AX
 #define LENGTH CX
 #define N DX
-#define WHICH R14
+#define LEFT R14
 #define DISTANCE R15
 #define X BP
+#define WHICH BP
+#define AT BP
+#define RECENT X2
+#define TURNED X3
 
-#define RECENT0 replay_recent(R)
-#define RECENT1 replay_recent+8(R)
-#define RECENT2 replay_recent+16(R)
+// The recent distances, and fourth a new one, turned so that one of them is the first: the same, the second, the third,
+// the fourth.
+DATA turns<>+0x00(SB)/8, $0x0706050403020100
+DATA turns<>+0x08(SB)/8, $0x0f0e0d0c0b0a0908
+DATA turns<>+0x10(SB)/8, $0x0302010007060504
+DATA turns<>+0x18(SB)/8, $0x0f0e0d0c0b0a0908
+DATA turns<>+0x20(SB)/8, $0x030201000b0a0908
+DATA turns<>+0x28(SB)/8, $0x0f0e0d0c07060504
+DATA turns<>+0x30(SB)/8, $0x030201000f0e0d0c
+DATA turns<>+0x38(SB)/8, $0x0f0e0d0c07060504
+GLOBL turns<>(SB), RODATA|NOPTR, $64
 
 // NUMBER reads the number of an entry, of 32 bits.
 #define NUMBER(entry, to) \
@@ -81,7 +93,9 @@ TEXT ·replayAVX2(SB), NOSPLIT, $32-24
 	MOVQ replay_entries+0(R), LITERALS
 	MOVQ replay_entries+8(R), DISTANCES
 	MOVQ replay_entries+16(R), LENGTHS
-	DECQ replay_left(R)                 // the last one is not done here
+	VMOVDQU replay_recent(R), RECENT
+	MOVQ replay_left(R), LEFT
+	DECQ LEFT // the last one is not done here
 	CMPQ IN, inLeast-32(SP)
 	JCS  end
 	MOVQ (IN), WORD
@@ -104,16 +118,19 @@ sequence:
 	LEAQ    -1(TOLD), WHICH
 	CMPQ    N, $1
 	ADCQ    $0, WHICH
-	MOVQ    RECENT0, DISTANCE
-	CMPQ    WHICH, $1
-	CMOVQEQ RECENT1, DISTANCE
-	CMPQ    WHICH, $2
-	CMOVQEQ RECENT2, DISTANCE
 	SUBQ    $3, TOLD
-	CMOVQHI TOLD, DISTANCE
+	VPINSRD $3, TOLD, RECENT, TURNED
 	JEQ     third
 
-check:
+turn:
+	MOVL    $3, AX
+	CMPQ    WHICH, AX
+	CMOVQHI AX, WHICH
+	ADDQ    WHICH, WHICH
+	LEAQ    turns<>(SB), AX
+	VPSHUFB (AX)(WHICH*8), TURNED, TURNED
+	VMOVD   TURNED, DISTANCE
+
 	LEAQ (OUT)(N*1), TO
 	LEAQ (TO)(LENGTH*1), X
 	CMPQ X, outEnd-16(SP)
@@ -128,16 +145,7 @@ check:
 	CMPQ DISTANCE, replay_window(R)
 	JHI  undo
 
-	MOVQ    RECENT1, X
-	CMPQ    WHICH, $2
-	CMOVQCS RECENT2, X
-	MOVQ    X, RECENT2
-	MOVQ    RECENT1, X
-	CMPQ    WHICH, $1
-	CMOVQCC RECENT0, X
-	MOVQ    X, RECENT1
-	MOVQ    DISTANCE, RECENT0
-
+	VMOVDQA TURNED, RECENT
 	STATE(LITERALS, const_ofLiterals)
 	STATE(LENGTHS, const_ofLengths)
 	STATE(DISTANCES, const_ofDistances)
@@ -168,17 +176,19 @@ match:
 
 next:
 	LEAQ (TO)(LENGTH*1), OUT
-	DECQ replay_left(R)
+	DECQ LEFT
 	JEQ  end
 	CMPQ IN, inLeast-32(SP)
 	JCC  sequence
 	JMP  end
 
-third: // the third, or where there are no literals the byte before the first
-	CMPQ WHICH, $3
-	JNE  check
-	DECQ DISTANCE
-	JNE  check
+third: // or where there are no literals one less than the first, which is in place of a new one then
+	CMPQ    WHICH, $3
+	JNE     turn
+	VMOVD   RECENT, AX
+	DECQ    AX
+	VPINSRD $3, AX, RECENT, TURNED
+	JNE     turn
 
 undo:
 	ADDQ LITERALS, A
@@ -186,11 +196,13 @@ undo:
 	ADDQ DISTANCES, A
 
 end:
-	VZEROUPPER
 	MOVQ LITERALS, replay_entries+0(R)
 	MOVQ DISTANCES, replay_entries+8(R)
 	MOVQ LENGTHS, replay_entries+16(R)
-	INCQ replay_left(R)
+	VMOVDQU RECENT, replay_recent(R)
+	VZEROUPPER
+	INCQ LEFT
+	MOVQ LEFT, replay_left(R)
 	ADDQ $8, IN
 	SUBQ replay_bits+backward_b(R), IN
 	LEAQ (A)(IN*8), A
@@ -203,56 +215,56 @@ end:
 	RET
 
 longLiterals:
-	MOVQ $32, WHICH
+	MOVQ $32, AT
 
 moreLiterals:
-	VMOVDQU (FROM)(WHICH*1), Y0
-	VMOVDQU Y0, (OUT)(WHICH*1)
-	ADDQ    $32, WHICH
-	CMPQ    WHICH, N
+	VMOVDQU (FROM)(AT*1), Y0
+	VMOVDQU Y0, (OUT)(AT*1)
+	ADDQ    $32, AT
+	CMPQ    AT, N
 	JCS     moreLiterals
 	JMP     match
 
 longMatch:
-	MOVQ $64, WHICH
+	MOVQ $64, DX
 
 moreMatch:
-	VMOVDQU (X)(WHICH*1), Y0
-	VMOVDQU 32(X)(WHICH*1), Y1
-	VMOVDQU Y0, (TO)(WHICH*1)
-	VMOVDQU Y1, 32(TO)(WHICH*1)
-	ADDQ    $64, WHICH
-	CMPQ    WHICH, LENGTH
+	VMOVDQU (X)(DX*1), Y0
+	VMOVDQU 32(X)(DX*1), Y1
+	VMOVDQU Y0, (TO)(DX*1)
+	VMOVDQU Y1, 32(TO)(DX*1)
+	ADDQ    $64, DX
+	CMPQ    DX, LENGTH
 	JCS     moreMatch
 	JMP     next
 
 nearMatch: // in steps that do not reach what they are to write
-	XORL WHICH, WHICH
+	XORL DX, DX
 	CMPQ DISTANCE, $8
 	JCS  bytes
 	CMPQ DISTANCE, $32
 	JCS  words
 
 lanes:
-	VMOVDQU (X)(WHICH*1), Y0
-	VMOVDQU Y0, (TO)(WHICH*1)
-	ADDQ    $32, WHICH
-	CMPQ    WHICH, LENGTH
+	VMOVDQU (X)(DX*1), Y0
+	VMOVDQU Y0, (TO)(DX*1)
+	ADDQ    $32, DX
+	CMPQ    DX, LENGTH
 	JCS     lanes
 	JMP     next
 
 words:
-	VMOVQ (X)(WHICH*1), X0
-	VMOVQ X0, (TO)(WHICH*1)
-	ADDQ  $8, WHICH
-	CMPQ  WHICH, LENGTH
+	VMOVQ (X)(DX*1), X0
+	VMOVQ X0, (TO)(DX*1)
+	ADDQ  $8, DX
+	CMPQ  DX, LENGTH
 	JCS   words
 	JMP   next
 
 bytes:
-	MOVB (X)(WHICH*1), DX
-	MOVB DX, (TO)(WHICH*1)
-	INCQ WHICH
-	CMPQ WHICH, LENGTH
+	MOVB (X)(DX*1), R15
+	MOVB R15, (TO)(DX*1)
+	INCQ DX
+	CMPQ DX, LENGTH
 	JCS  bytes
 	JMP  next
