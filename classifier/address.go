@@ -1,5 +1,10 @@
 package classifier
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // address is an IP address as a number, one of IPv4 below 1<<32. An IPv4-mapped IPv6 address is one of IPv4.
 type address struct {
 	bits uint128
@@ -16,30 +21,61 @@ func parseAddress(b []byte) (address, bool) {
 	return parseIPv6(b)
 }
 
-// parseQuad reads four decimal numbers up to 255 without leading zeros, separated by dots.
+// parseQuad reads four decimal numbers up to 255 without leading zeros, separated by dots. All good texts take the same
+// branches: where their dots are cannot be predicted.
 func parseQuad(b []byte) (quad uint32, ok bool) {
-	if len(b) > len("255.255.255.255") {
+	n := len(b)
+	var head, tail uint64 // the first eight bytes and the last, which may be in part the same
+	switch {
+	case n < len("0.0.0.0") || n > len("255.255.255.255"):
+		return 0, false
+	case n < 8:
+		head = '0' * ones
+		tail = '0'<<56 | uint64(binary.BigEndian.Uint32(b))<<24 | uint64(binary.BigEndian.Uint32(b[3:]))
+	default:
+		head, tail = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[n-8:])
+	}
+	// Four bits of each byte, those of the last one lowest. They are 14 for a dot, and 15 for a slash, the only other
+	// byte from a dot to a nine that is no digit.
+	text := lowNibbles(head)<<(4*(n-8)&63) | lowNibbles(tail)
+	const lowest = 0x1111111111111111 // of each four
+	dots := text >> 3 & (text >> 2) & lowest
+	starts, ends := (dots|1<<(4*n&63))>>4, dots<<4|1 // where numbers should
+	notZero := text | text>>1 | text>>2 | text>>3
+	wrong := (notDotToNine(head) | notDotToNine(tail)) & highs
+	if wrong|dots&(text|starts|1)|starts&^(notZero|ends) != 0 {
 		return 0, false
 	}
-	i := 0
-	for field := range 4 {
-		if field > 0 {
-			if i == len(b) || b[i] != '.' {
-				return 0, false
-			}
-			i++
-		}
-		first, n := i, uint32(0)
-		for ; i < len(b) && b[i]-'0' <= 9; i++ {
-			n = n*10 + uint32(b[i]-'0')
-		}
-		if i == first || n > 255 || b[first] == '0' && i-first > 1 {
-			return 0, false
-		}
-		quad = quad<<8 | n
+	dots2 := dots & (dots - 1) // the first two
+	dots1 := dots2 & (dots2 - 1)
+	if dots1 == 0 || dots1&(dots1-1) != 0 {
+		return 0, false
 	}
-	return quad, i == len(b)
+	// A dot does not have the lowest of its bits in text, so that no dot further up stays in.
+	n1 := text >> (bits.TrailingZeros64(dots1) + 4)
+	n2 := text & (dots1 - 1) >> (bits.TrailingZeros64(dots2) + 4)
+	n3 := text & (dots2 - 1) >> (bits.TrailingZeros64(dots) + 4)
+	n4 := text & (dots - 1)
+	if n1 > 0x255 || n2 > 0x255 || n3 > 0x255 || n4 > 0x255 { // their digits are decimal
+		return 0, false
+	}
+	v := n1<<48 | n2<<32 | n3<<16 | n4
+	v -= 6*(v>>4&0x00ff00ff00ff00ff) + 60*(v>>8&0x000f000f000f000f)
+	v = (v | v>>8) & 0x0000ffff0000ffff
+	return uint32(v | v>>16), true
 }
+
+// lowNibbles puts the lower four bits of the bytes of w side by side.
+func lowNibbles(w uint64) uint64 {
+	w &= 0x0f * ones
+	w = (w | w>>4) & 0x00ff00ff00ff00ff
+	w = (w | w>>8) & 0x0000ffff0000ffff
+	return (w | w>>16) & 0xffffffff
+}
+
+// notDotToNine marks the bytes of w that ASCII does not have from a dot to a nine. Beside such a byte others may be
+// marked.
+func notDotToNine(w uint64) uint64 { return ^(w + (0x80-'.')*ones) | (w + (0x7f-'9')*ones) }
 
 // hexDigit is the value of each hexadecimal digit, and above 15 for other bytes.
 var hexDigit = func() (table [256]uint8) {
@@ -110,15 +146,18 @@ func unmapped(ip uint128) address {
 	return address{ip, false}
 }
 
-// hexGroup reads the hexadecimal digits at the start of b; none if there are more than four.
+// hexGroup reads the hexadecimal digits at the start of b, four at most.
 func hexGroup(b []byte) (group uint64, digits int) {
+	if len(b) >= 4 { // most groups have four digits
+		first, second, third, fourth := hexDigit[b[0]], hexDigit[b[1]], hexDigit[b[2]], hexDigit[b[3]]
+		if first|second|third|fourth <= 15 {
+			return uint64(first)<<12 | uint64(second)<<8 | uint64(third)<<4 | uint64(fourth), 4
+		}
+	}
 	for _, c := range b {
 		d := hexDigit[c]
 		if d > 15 {
 			break
-		}
-		if digits == 4 {
-			return 0, 0
 		}
 		group = group<<4 | uint64(d)
 		digits++

@@ -98,6 +98,54 @@ func TestParseAddressAgreesWithNetip(t *testing.T) {
 	}
 }
 
+// TestParseAddressReadsDotsAndDigits compares all texts of few bytes, and longer ones that are made of all sorts of
+// numbers.
+func TestParseAddressReadsDotsAndDigits(t *testing.T) {
+	numbers := []string{"", "0", "7", "00", "05", "10", "25", "99", "000", "012", "100", "199", "249", "255", "256", "300", "0255", "1000"}
+	for _, a := range numbers {
+		for _, b := range numbers {
+			judgeAddress(t, []byte(a+"."+b))
+			for _, c := range numbers {
+				judgeAddress(t, []byte(a+"."+b+"."+c))
+				for _, d := range numbers {
+					judgeAddress(t, []byte(a+"."+b+"."+c+"."+d))
+				}
+				judgeAddress(t, []byte(a+"."+b+"."+c+".1."+a))
+			}
+		}
+	}
+	const letters = "0259."
+	for length, count := 1, 1; length <= 8; length++ {
+		count *= len(letters)
+		for n := range count {
+			text := make([]byte, length)
+			for i := range text {
+				text[i] = letters[n%len(letters)]
+				n /= len(letters)
+			}
+			judgeAddress(t, text)
+		}
+	}
+}
+
+// TestParseAddressReadsEachByte puts every byte in each place of addresses of all lengths.
+func TestParseAddressReadsEachByte(t *testing.T) {
+	for _, in := range []string{
+		"1.2.3.4", "1.2.3.45", "12.3.4.56", "1.23.45.67", "12.34.56.78", "123.45.67.89", "123.4.156.189", "123.245.67.189", "223.245.167.189",
+		"::", "::1", "1::", "1:2::", "fe80::1", "2001:db8::1", "::ffff:1.2.3.4", "64:ff9b::192.0.2.133", "2001:db8:1:22:333:4444:abcd:ef", "1:2:3:4:5:6:7:8",
+	} {
+		for i := range len(in) {
+			for c := range 256 {
+				text := []byte(in)
+				text[i] = byte(c)
+				judgeAddress(t, text)
+				judgeAddress(t, append(text[:i:i], in[i+1:]...))
+				judgeAddress(t, append(append(text[:i:i], byte(c)), in[i:]...))
+			}
+		}
+	}
+}
+
 func FuzzParseAddress(f *testing.F) {
 	for _, seed := range []string{"1.2.3.4", "::ffff:1.2.3.4", "2001:db8::1", "fe80::1%eth0", "1:2:3:4:5:6:7::"} {
 		f.Add([]byte(seed))
