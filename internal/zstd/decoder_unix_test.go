@@ -26,6 +26,13 @@ func TestDecoderReadsInside(t *testing.T) {
 		s.block(10, 200, 40, 1000, true)
 		frames = append(frames, s.frame)
 	}
+	var e Encoder
+	all := shapes()
+	for _, name := range []string{"JSON", "lines", "skewed", "two kinds", "base64"} {
+		for _, n := range []int{100, 1000, 1100, 1300, 5000, 20_000} {
+			frames = append(frames, e.Append(nil, all[name][:min(n, len(all[name]))]))
+		}
+	}
 	for _, src := range frames {
 		fence.Around(t, src, func(b []byte) {
 			_, _ = decodeBoth(t, &d, nil, b)
