@@ -70,9 +70,6 @@ func (d *huffmanDecoder) readWeights(b []byte) (n int, rest []byte, ok bool) {
 		}
 		for i := range n {
 			d.weights[i] = b[i/2] >> (4 - 4*(i&1)) & 0xf
-			if d.weights[i] > mostBits {
-				return 0, b, false
-			}
 		}
 		return n, b[size:], true
 	}
@@ -119,7 +116,7 @@ func (d *huffmanDecoder) makeTable(weights []uint8, log int) bool {
 	for _, w := range weights {
 		first[w+1]++
 	}
-	if first[1+1] < 2 { // of the longest codes there are two or more, or they would be shorter
+	if first[1+1] == 0 { // there is a longest code, and with it another, or all would be shorter
 		return false
 	}
 	var ordered [256]uint8

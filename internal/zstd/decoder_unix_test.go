@@ -3,6 +3,7 @@
 package zstd
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -70,6 +71,20 @@ func TestDecoderWritesInside(t *testing.T) {
 		fence.Around(t, make([]byte, blockSize+replayMargin), func(room []byte) {
 			if got, err := decodeBoth(t, &d, room[:0], src); err != nil || len(got) != blockSize {
 				t.Errorf("%d literals at the end of a block: %d bytes, %v", n, len(got), err)
+			}
+		})
+	}
+}
+
+// TestLiteralsReadInside: streams that hold far fewer codes, each of eleven bits, than there are literals to be.
+func TestLiteralsReadInside(t *testing.T) {
+	c := newCode([]uint{11, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}, []byte("abcdefghijkl"))
+	var d Decoder
+	for n := range 800 {
+		s := append(make([]byte, n), 1)
+		fence.Around(t, literalsAlone(c.section(blockSize, s, s, s, s)), func(b []byte) {
+			if _, err := decodeBoth(t, &d, nil, b); !errors.Is(err, errLiterals) {
+				t.Errorf("four streams of %d bytes: %v", n, err)
 			}
 		})
 	}
