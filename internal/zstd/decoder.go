@@ -34,7 +34,8 @@ type Decoder struct {
 
 // Append decodes the frames of src and appends their contents to dst, at most limit bytes. dst grows with what there is,
 // not with what a frame says that there will be. A frame may have a window of most bytes. Checksums are not checked: what
-// src is part of has one of its own. An error comes with what dst had, perhaps in other memory.
+// src is part of has one of its own. What dst has room for behind its end may be overwritten. An error comes with what dst
+// had, perhaps in other memory.
 func (d *Decoder) Append(dst, src []byte, limit, most int) ([]byte, error) {
 	given := len(dst)
 	for first := true; first || len(src) > 0; first = false {
@@ -54,10 +55,10 @@ func (d *Decoder) frame(dst, src []byte, limit, most int) (_, rest []byte, err e
 	}
 	start := len(dst)
 	switch {
-	case h.window > uint64(most):
-		return dst, src, errWindow
 	case h.sized && h.size > uint64(limit-start):
 		return dst, src, ErrTooLarge
+	case h.window > uint64(most):
+		return dst, src, errWindow
 	}
 	d.huffman.known = false
 	d.replay.begin(int(h.window))
@@ -121,7 +122,7 @@ func readFrameHeader(b []byte) (h frameHeader, rest []byte, err error) {
 		if len(b) < 8 || uint64(len(b)-8) < uint64(binary.LittleEndian.Uint32(b[4:])) {
 			return h, b, errShort
 		}
-		return frameHeader{skipped: true}, b[8+binary.LittleEndian.Uint32(b[4:]):], nil
+		return frameHeader{skipped: true}, b[8+int(binary.LittleEndian.Uint32(b[4:])):], nil
 	}
 	if magic != frameMagic {
 		return h, b, errMagic

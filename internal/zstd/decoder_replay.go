@@ -22,7 +22,7 @@ type replay struct {
 }
 
 // replayMargin is how much more room than the content of a block dst has: literals and matches are copied in steps of
-// up to 64 bytes.
+// up to 64 bytes, so that 63 are written at most.
 const replayMargin = 64
 
 // begin makes the next block the first of a frame, whose matches may be so far back.
@@ -42,8 +42,6 @@ func (r *replay) readTables(b []byte) (rest []byte, err error) {
 	b = b[1:]
 	for kind := range r.tables {
 		t, codes := &r.tables[kind], codeEntries[kind]
-		known := r.known[kind]
-		r.known[kind] = false // until it is whole
 		switch all >> (6 - 2*kind) & 3 {
 		case modeStandard:
 			r.logs[kind] = standardLog[kind]
@@ -61,7 +59,7 @@ func (r *replay) readTables(b []byte) (rest []byte, err error) {
 			}
 			t.fit(norm, r.logs[kind], codes)
 		case modeAgain:
-			if !known {
+			if !r.known[kind] {
 				return b, errRepeated
 			}
 		}
@@ -116,10 +114,10 @@ func (r *replay) run(sequences int) error {
 		n := int(literals.base()) + int(in.take(uint8(literals)))
 
 		distance := r.distance(told, n == 0)
-		if distance == 0 {
+		if distance <= 0 { // below it where an int has 32 bits
 			return errDistance
 		}
-		if n > len(rest) || n+length > r.most-len(dst) || distance > r.window || distance > len(dst)+n-r.start {
+		if n > len(rest) || n+length > r.most-len(dst) || distance > min(r.window, len(dst)+n-r.start) {
 			return errSequences
 		}
 		if r.left--; r.left > 0 {
@@ -193,8 +191,8 @@ func copyShort(b []byte, at int, src []byte) {
 // copyMatch fills b from at on with what stands so far before it. Behind b replayMargin bytes may be written.
 func copyMatch(b []byte, at, distance int) {
 	if distance < 8 || len(b)-at > 32 {
-		for at < len(b) {
-			at += copy(b[at:], b[at-distance:at])
+		for from := at - distance; at < len(b); { // twice as much each time
+			at += copy(b[at:], b[from:at])
 		}
 		return
 	}

@@ -16,7 +16,7 @@ func (r *replay) runFast() {
 
 // replayAVX2 does sequences, and says how many literals it has used and how many bytes it has written behind dst. What
 // else stands in r is up to date. There are two sequences or more, and not fewer bits than none. Such a call is not
-// interrupted; it takes a third of a millisecond at most.
+// interrupted; it takes half a millisecond at most.
 //
 //go:noescape
 func replayAVX2(r *replay) (literals, content int)

@@ -11,8 +11,8 @@
 // BZHI take from it. Nothing in r changes until everything has been checked, so that whatever is not as it is mostly is
 // left to Go, undone: a sequence of too many bits, one that does not fit, the last ones.
 //
-// There is no branch on which of the recent distances it is, and none on lengths up to 32 literals and matches of 64
-// bytes: lengths cannot be foreseen, and a wrong guess costs as much as a sequence.
+// There is no branch on which of the recent distances it is but for a seldom one, and none on lengths up to 32 literals
+// and matches of 64 bytes: lengths cannot be foreseen, and a wrong guess costs as much as a sequence.
 #define R DI
 #define LITERALS R8
 #define LENGTHS R9
@@ -139,9 +139,9 @@ turn:
 	CMPQ X, literalsEnd-8(SP)
 	JHI  undo
 	MOVQ TO, X
-	SUBQ DISTANCE, X
-	CMPQ X, frame-24(SP)
-	JCS  undo
+	SUBQ frame-24(SP), X
+	CMPQ DISTANCE, X
+	JHI  undo
 	CMPQ DISTANCE, replay_window(R)
 	JHI  undo
 
@@ -241,7 +241,7 @@ moreMatch:
 nearMatch: // in steps that do not reach what they are to write
 	XORL DX, DX
 	CMPQ DISTANCE, $8
-	JCS  bytes
+	JCS  nearest
 	CMPQ DISTANCE, $32
 	JCS  words
 
@@ -261,6 +261,10 @@ words:
 	JCS   words
 	JMP   next
 
+nearest:
+	CMPQ LENGTH, $64
+	JHI  spread
+
 bytes:
 	MOVB (X)(DX*1), R15
 	MOVB R15, (TO)(DX*1)
@@ -268,3 +272,15 @@ bytes:
 	CMPQ DX, LENGTH
 	JCS  bytes
 	JMP  next
+
+spread: // until it can be read from eight times as far back
+	MOVB (X)(DX*1), R15
+	MOVB R15, (TO)(DX*1)
+	INCQ DX
+	CMPQ DX, $64
+	JCS  spread
+	MOVQ X, R15
+	SUBQ TO, R15
+	LEAQ (X)(R15*8), X
+	SUBQ R15, X
+	JMP  words

@@ -91,7 +91,7 @@ func readNorm(norm []int16, b []byte, most uint) (_ []int16, log uint, rest []by
 	threshold, width := 1<<log, log+1
 	s := 0
 	for left > 1 {
-		if s == len(norm) || int(r.at) > 8*len(b) {
+		if s == len(norm) {
 			return nil, 0, b, errTable
 		}
 		short := 2*threshold - 1 - left // so many values take a bit less

@@ -17,8 +17,8 @@
 // processors with AVX2, BMI2 and LZCNT the search and what writes codes are in assembly, which takes a quarter off the
 // encoder's time and writes the same frames.
 //
-// Frames of others are read as strictly as the format says, into one piece of memory that is the window too. What a
-// decoder's time goes to is guesses: how long the next literals and the next match are, and which of the recent
-// distances is meant. On the same processors sequences are done in assembly that makes no such guess; what it does not
-// know it leaves to Go, which does the same and says what is wrong.
+// Frames of others are read as strictly as the format says, but for checksums, into one piece of memory that is the
+// window too. What a decoder's time goes to is guesses: how long the next literals and the next match are, and which of
+// the recent distances is meant. On the same processors sequences are done in assembly that makes no such guess, and
+// literals in four streams at once; what it does not know it leaves to Go, which does the same and says what is wrong.
 package zstd
