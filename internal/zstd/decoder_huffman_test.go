@@ -97,7 +97,7 @@ func (c *prefixCode) section(size int, streams ...[]byte) []byte {
 		v := literalsCompressed | size<<4 | len(body)<<14
 		return append([]byte{byte(v), byte(v >> 8), byte(v >> 16)}, body...)
 	}
-	v := literalsCompressed | 3<<2 | size<<4 | len(body)<<22
+	v := literalsCompressed | 3<<2 | uint64(size)<<4 | uint64(len(body))<<22
 	return append([]byte{byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24), byte(v >> 32)}, body...)
 }
 
