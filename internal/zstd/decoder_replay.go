@@ -114,10 +114,11 @@ func (r *replay) run(sequences int) error {
 		n := int(literals.base()) + int(in.take(uint8(literals)))
 
 		distance := r.distance(told, n == 0)
-		if distance <= 0 { // below it where an int has 32 bits
+		if distance == 0 {
 			return errDistance
 		}
-		if n > len(rest) || n+length > r.most-len(dst) || distance > min(r.window, len(dst)+n-r.start) {
+		far := uint(min(r.window, len(dst)+n-r.start))
+		if n > len(rest) || n+length > r.most-len(dst) || uint(distance) > far { // which is below 0 in 32 bits
 			return errSequences
 		}
 		if r.left--; r.left > 0 {
