@@ -28,7 +28,7 @@ var profileParts = []struct {
 	what  string
 	files *regexp.Regexp
 }{
-	partDecompress: {"decompress", regexp.MustCompile(`/klauspost/compress@|/internal/zstd/decoder[^/]*$`)},
+	partDecompress: {"decompress", regexp.MustCompile(`/internal/zstd/decoder[^/]*$`)},
 	partCheck:      {"check documents", regexp.MustCompile(`/classifier/document[^/]*$`)},
 	{"read addresses and look them up", regexp.MustCompile(`/classifier/(address|geo)[^/]*$`)},
 	{"decide", regexp.MustCompile(`/classifier/[^/]*$`)},

@@ -12,8 +12,8 @@ Type: cpu
 Duration: 2.50s, Total samples = 2.40s (96.00%)
 Showing nodes accounting for 2.40s, 100% of 2.40s total
       flat  flat%   sum%        cum   cum%
-     0.72s 30.00% 30.00%      0.72s 30.00%  /home/me/router/internal/zstd/decoder_amd64.s
-     0.24s 10.00% 40.00%      0.24s 10.00%  /root/go/pkg/mod/github.com/klauspost/compress@v1.20.3/huff0/decompress_amd64.s
+     0.72s 30.00% 30.00%      0.72s 30.00%  /home/me/router/internal/zstd/decoder_replay_amd64.s
+     0.24s 10.00% 40.00%      0.24s 10.00%  /home/me/router/internal/zstd/decoder_huffman_amd64.s
      0.24s 10.00% 50.00%      0.60s 25.00%  /home/me/router/classifier/document_outline.go
      0.24s 10.00% 60.00%      0.24s 10.00%  /home/me/router/classifier/document_outline_amd64.s
      0.12s  5.00% 65.00%      0.12s  5.00%  /home/me/router/classifier/geo_table.go

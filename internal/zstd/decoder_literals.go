@@ -63,11 +63,10 @@ func (d *huffmanDecoder) plain(b []byte, header, size, most int, repeated bool) 
 	}
 	d.grow(size)
 	literals = d.room[:size]
-	copy(literals, b[:n])
 	if repeated {
-		for i := range literals {
-			literals[i] = b[0]
-		}
+		fill(literals, b[0])
+	} else {
+		copy(literals, b)
 	}
 	return literals, b[n:], nil
 }

@@ -37,11 +37,7 @@ func TestDecoderRefusesInTheMidst(t *testing.T) {
 	}
 	// 1 KiB of window: two blocks of 1,000 bytes, then 1,024 and 1,025 back.
 	for at, want := range map[uint32]error{1024: nil, 1025: errSequences} {
-		var e Encoder
-		for _, v := range append([][3]uint32{{0, 0, at + 3}}, more...) {
-			*e.sequences.grow() = sequenceOf(v)
-		}
-		b := e.sequences.append([]byte{0}, false)
+		b := blockOf("", append([][3]uint32{{0, 0, at + 3}}, more...)...)
 		raw := append(appendBlockHeader(nil, blockRaw, 1000, false), k[:1000]...)
 		src := framed(0, window1K, raw, raw, oneBlock(blockCompressed, b...))
 		var d Decoder
@@ -51,7 +47,7 @@ func TestDecoderRefusesInTheMidst(t *testing.T) {
 	}
 	// Compressed, content above a small window.
 	var d Decoder
-	if _, err := decodeBoth(t, &d, nil, framed(0, window1K, oneBlock(blockCompressed, told("abc", asItIs, [3]uint32{3, 1024 - 3 - 3 + 1, 4})[9:]...))); !errors.Is(err, errSequences) {
+	if _, err := decodeBoth(t, &d, nil, framed(0, window1K, oneBlock(blockCompressed, blockOf("abc", [3]uint32{3, 1024 - 3 - 3 + 1, 4})...))); !errors.Is(err, errSequences) {
 		t.Errorf("above the window: %v", err)
 	}
 	// More sequences than bits, of one bit each, at the beginning of memory.

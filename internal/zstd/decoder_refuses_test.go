@@ -29,14 +29,19 @@ func compressed(data ...byte) []byte {
 	return framed(0, []byte{(windowLog - 10) << 3}, oneBlock(blockCompressed, data...))
 }
 
-// told is a frame with one block of these literals and sequences, each of how many literals, how much longer than
-// leastMatch, and what the distance is told by. change changes the block.
-func told(literals string, change func([]byte) []byte, sequences ...[3]uint32) []byte {
-	q := new(Encoder)
+// blockOf is a block of these literals and sequences, each of how many literals, how much longer than leastMatch, and
+// what the distance is told by.
+func blockOf(literals string, sequences ...[3]uint32) []byte {
+	e := new(Encoder)
 	for _, v := range sequences {
-		*q.sequences.grow() = sequenceOf(v)
+		*e.sequences.grow() = sequenceOf(v)
 	}
-	return compressed(change(q.sequences.append(appendRaw(nil, []byte(literals)), false))...)
+	return e.sequences.append(appendRaw(nil, []byte(literals)), false)
+}
+
+// told is a frame with one such block, as change makes it.
+func told(literals string, change func([]byte) []byte, sequences ...[3]uint32) []byte {
+	return compressed(change(blockOf(literals, sequences...))...)
 }
 
 func asItIs(b []byte) []byte { return b }

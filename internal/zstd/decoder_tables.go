@@ -20,9 +20,9 @@ type decodeTable [1 << fseMostLog]symbolEntry
 
 // What the codes of each kind stand for: number and extra bits.
 var codeEntries = [3][]symbolEntry{
-	ofLiterals:  entriesOf(literalsCodes[:], 0, 36, largeLiterals),
+	ofLiterals:  entriesOf(literalsCodes[:], 0, codeKinds[ofLiterals], largeLiterals),
 	ofDistances: distanceEntries(mostDistanceCode),
-	ofLengths:   entriesOf(lengthCodes[:], leastMatch, 53, largeLengths),
+	ofLengths:   entriesOf(lengthCodes[:], leastMatch, codeKinds[ofLengths], largeLengths),
 }
 
 const mostDistanceCode = 31

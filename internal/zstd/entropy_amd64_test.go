@@ -19,12 +19,12 @@ func writeTwins(t *testing.T, write func() []byte) {
 	if !useAssembly {
 		t.Skip("this processor has no AVX2, BMI2 or LZCNT: no assembly is used")
 	}
-	defer func() { useAssembly = true }()
 	fast := bytes.Clone(write())
-	useAssembly = false
-	if slow := write(); !bytes.Equal(fast, slow) {
-		t.Errorf("%d bytes: %x, want %d: %x", len(fast), fast, len(slow), slow)
-	}
+	inGoAlone(func() {
+		if slow := write(); !bytes.Equal(fast, slow) {
+			t.Errorf("%d bytes: %x, want %d: %x", len(fast), fast, len(slow), slow)
+		}
+	})
 }
 
 // sequencesTwins writes to memory behind which nothing may be written, by each kind of tables.
@@ -32,7 +32,7 @@ func sequencesTwins(t *testing.T, q *sequences) {
 	t.Helper()
 	for _, tables := range []func(){q.standard, func() { q.fit(nil, false) }, func() { q.fit(nil, true) }} {
 		tables()
-		fenced(t, sequencesRoom(len(q.list)), func(room []byte) {
+		fence.Around(t, make([]byte, sequencesRoom(len(q.list))), func(room []byte) {
 			writeTwins(t, func() []byte { return q.appendBits(room[:0]) })
 		})
 	}
@@ -40,14 +40,9 @@ func sequencesTwins(t *testing.T, q *sequences) {
 
 func huffmanTwins(t *testing.T, h *huffman, b []byte) {
 	t.Helper()
-	fenced(t, huffmanRoom(len(b)), func(room []byte) {
+	fence.Around(t, make([]byte, huffmanRoom(len(b))), func(room []byte) {
 		writeTwins(t, func() []byte { return h.append(room[:0], b) })
 	})
-}
-
-func fenced(t *testing.T, n int, f func([]byte)) {
-	t.Helper()
-	fence.Around(t, make([]byte, n), f)
 }
 
 func TestAppendFast(t *testing.T) {
