@@ -10,7 +10,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 )
 
@@ -58,8 +57,6 @@ var (
 	// ErrCRC says that a batch is not what its writer wrote.
 	ErrCRC = errors.New("CRC-32C of batch does not match: the bytes are damaged")
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Batch is one whole record batch of format v2, header and records section. It borrows Raw, which [Next] has
 // found to be as long as its length field says.
@@ -112,7 +109,7 @@ func Next(buf []byte) (b Batch, rest []byte, err error) {
 
 // Check compares the CRC-32C in the header with that of the bytes after it, or returns [ErrCRC].
 func (b Batch) Check() error {
-	if crc32.Checksum(b.Raw[posAttributes:], castagnoli) != b.CRC() {
+	if crcOf(b.Raw) != b.CRC() {
 		return ErrCRC
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 
 	"github.com/demarc/demarc/internal/record"
@@ -102,6 +101,7 @@ func (b *Builder) Build(dst []byte, c Codec, comp *Compressor) ([]byte, error) {
 		return dst, fmt.Errorf("build batch: %d bytes are more than a batch can hold", len(out)-start)
 	}
 	putHeader(out[start:], c, b.count, b.base, b.max)
+	binary.BigEndian.PutUint32(out[start+posCRC:], crcOf(out[start:])) // while its bytes are near
 	return out, nil
 }
 
@@ -134,37 +134,42 @@ func Passable(b Batch) bool {
 
 // PassThrough appends a batch with the records section of b as it stands under a header of ours: b's codec,
 // timestamps and count, nothing of its transaction, producer or delete horizon. The batch is unsealed. Only
-// for a b that is [Passable].
+// for a b that is [Passable]. Its CRC comes out of that of b: where [Batch.Check] fails for b, it fails for the batch.
 func PassThrough(dst []byte, b Batch) []byte {
 	start := len(dst)
-	dst = append(dst, blankHeader[:]...)
-	dst = append(dst, b.Section()...)
-	putHeader(dst[start:], b.Codec(), b.Count(), b.BaseTimestamp(), b.MaxTimestamp())
+	dst = append(dst, b.Raw...)
+	changeHeader(dst[start:], func(batch []byte) {
+		crc := binary.BigEndian.Uint32(batch[posCRC:])
+		copy(batch, blankHeader[:])
+		binary.BigEndian.PutUint32(batch[posCRC:], crc)
+		putHeader(batch, b.Codec(), b.Count(), b.BaseTimestamp(), b.MaxTimestamp())
+	})
 	return dst
 }
 
 // Seal makes one built batch ready for a broker: base offset 0, the producer and the CRC-32C. It may be called
 // again on the same batch, with another producer. Without an idempotent producer all three are -1.
 func Seal(batch []byte, producerID int64, epoch int16, sequence int32) {
-	seal(batch, 0, producerID, epoch, sequence)
+	seal(batch, 0, 0, producerID, epoch, sequence)
 }
 
 // SealTransactional is [Seal] for a batch that belongs to the open transaction of a transactional producer.
 func SealTransactional(batch []byte, producerID int64, epoch int16, sequence int32) {
-	batch[posAttributes+1] |= attrTransactional
-	seal(batch, 0, producerID, epoch, sequence)
+	seal(batch, attrTransactional, 0, producerID, epoch, sequence)
 }
 
 // SealAt makes one built batch ready for a file, in which base offsets go on from batch to batch: its base
 // offset, no producer and the CRC-32C.
-func SealAt(batch []byte, baseOffset int64) { seal(batch, baseOffset, -1, -1, -1) }
+func SealAt(batch []byte, baseOffset int64) { seal(batch, 0, baseOffset, -1, -1, -1) }
 
-func seal(batch []byte, baseOffset, producerID int64, epoch int16, sequence int32) {
+func seal(batch []byte, flags byte, baseOffset, producerID int64, epoch int16, sequence int32) {
 	binary.BigEndian.PutUint64(batch[posBaseOffset:], uint64(baseOffset))
-	binary.BigEndian.PutUint64(batch[posProducerID:], uint64(producerID))
-	binary.BigEndian.PutUint16(batch[posProducerEpoch:], uint16(epoch))
-	binary.BigEndian.PutUint32(batch[posBaseSequence:], uint32(sequence))
-	binary.BigEndian.PutUint32(batch[posCRC:], crc32.Checksum(batch[posAttributes:], castagnoli))
+	changeHeader(batch, func(batch []byte) {
+		batch[posAttributes+1] |= flags
+		binary.BigEndian.PutUint64(batch[posProducerID:], uint64(producerID))
+		binary.BigEndian.PutUint16(batch[posProducerEpoch:], uint16(epoch))
+		binary.BigEndian.PutUint32(batch[posBaseSequence:], uint32(sequence))
+	})
 }
 
 // Slice appends the records [from, to) of b as a batch of their own: same codec, timestamps and tails verbatim,

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,7 +75,10 @@ func FuzzBatch(f *testing.F) {
 		if Passable(b) && consecutive {
 			passed := PassThrough(nil, b)
 			Seal(passed, 1, 2, 3)
-			same(t, readAll(t, one(t, passed)), want)
+			if before, after := b.Check(), (Batch{Raw: passed}).Check(); !errors.Is(after, before) {
+				t.Fatalf("check: %v, passed through %v", before, after)
+			}
+			same(t, readAll(t, Batch{Raw: passed}), want)
 		}
 	})
 }
