@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"sync"
 	"time"
 
@@ -111,11 +112,16 @@ func appendField(t, f []byte) []byte {
 	return append(binary.AppendVarint(t, int64(len(f))), f...)
 }
 
-// Where a batch header of format v2 has the timestamps of its first record and of the latest one.
+// Where a batch header of format v2 has its CRC-32C, which covers all from the attributes on, and the timestamps of its
+// first record and of the latest one.
 const (
+	posCRC           = 17
+	posAttributes    = 21
 	posBaseTimestamp = 27
 	posMaxTimestamp  = 35
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // run sends all batches. A partition has one on its way at most: one that is due meanwhile is late.
 func (p *pace) run(ctx context.Context) error {
@@ -162,7 +168,7 @@ func (p *pace) send(ctx context.Context, begun time.Time, partition int32) (late
 		raw = append(raw[:0], p.prepared[partition][number%preparedBatches]...)
 		binary.BigEndian.PutUint64(raw[posBaseTimestamp:], uint64(last))
 		binary.BigEndian.PutUint64(raw[posMaxTimestamp:], uint64(last))
-		wire.Seal(raw, -1, -1, -1)
+		binary.BigEndian.PutUint32(raw[posCRC:], crc32.Checksum(raw[posAttributes:], castagnoli))
 		req.Partitions[0].Batch = raw
 		msg, err := p.transport.RoundTrip(ctx, addr, req)
 		if err != nil {

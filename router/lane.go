@@ -170,7 +170,7 @@ func (l *lane) receipts(ctx context.Context, c *chunk, d delivery) (receipts, er
 			failed = l.divert(ctx, c, p, receipt.Refused)
 		}
 		if failed == nil {
-			l.router.outputs.put(p.batch.Bytes)
+			l.router.outputs.put(p.batch)
 		}
 	}
 	return receipts{c}, failed

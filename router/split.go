@@ -395,10 +395,13 @@ func (w *workspace) flush(sink int) error {
 	return nil
 }
 
-func (w *workspace) add(p part, bytes []byte) {
+// add takes a batch that was built into a buffer of outputs.
+func (w *workspace) add(p part, buffer []byte) {
+	bytes := buffer[wire.ProduceRoom:]
 	b := wire.Batch{Raw: bytes}
 	p.newest = b.MaxTimestamp()
 	p.batch = record.NewBatch(w.chunk.p.tp, bytes, int(b.Count()), w.lane.gen.live)
+	p.batch.Room = buffer[:wire.ProduceRoom]
 	p.batch.Digest = w.router.witness != nil
 	p.segment = w.segment
 	w.parts = append(w.parts, p)
@@ -454,15 +457,17 @@ type outputs struct {
 // keepOutput is the largest buffer that is kept for reuse.
 const keepOutput = 2 << 20
 
+// get returns a buffer that has room for a request at its beginning; a batch goes behind that.
 func (o *outputs) get() []byte {
 	if b, ok := o.pool.Get().(*[]byte); ok {
-		return (*b)[:0]
+		return *b
 	}
-	return nil
+	return make([]byte, wire.ProduceRoom)
 }
 
-func (o *outputs) put(b []byte) {
-	if cap(b) <= keepOutput {
-		o.pool.Put(&b)
+// put takes back the buffer of a batch.
+func (o *outputs) put(b *record.Batch) {
+	if buffer := b.Room; cap(buffer) <= keepOutput {
+		o.pool.Put(&buffer)
 	}
 }

@@ -89,7 +89,7 @@ func splitter(t testing.TB, raw []byte, records int64, digest bool) func() {
 			if digest {
 				sha256.Sum256(wire.Batch{Raw: parts[i].batch.Bytes}.Section())
 			}
-			r.outputs.put(parts[i].batch.Bytes)
+			r.outputs.put(parts[i].batch)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (a *attempt) produce(ctx context.Context) {
 		wire.Seal(t.piece.bytes, t.stream.identity.id, t.stream.identity.epoch, t.stream.sequence)
 		size += len(t.piece.bytes)
 		request.Partitions = append(request.Partitions, wire.ProducePartition{
-			Topic: a.k.cfg.Topic, Partition: t.stream.partition, Batch: t.piece.bytes,
+			Topic: a.k.cfg.Topic, Partition: t.stream.partition, Batch: t.piece.bytes, Room: t.piece.room,
 		})
 	}
 	x := &exchange{Produce: request, before: func() error { return a.mayWrite(ctx, tasks) }}

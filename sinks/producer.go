@@ -66,7 +66,8 @@ type delivery struct {
 // piece is one batch as it goes to the broker: the lane's own, or a part of it.
 type piece struct {
 	bytes   []byte
-	first   int // index of its first record in the lane's batch
+	room    []byte // right before bytes, for the request; may be nil
+	first   int    // index of its first record in the lane's batch
 	count   int
 	unknown bool // an attempt under this identity may have stored it
 	stored  bool // the broker has acknowledged it; only reading it back is left
@@ -91,7 +92,7 @@ func (p *producer) deliver(b *record.Batch) {
 		b.Settle(record.Receipt{}, context.Cause(p.ctx))
 		return
 	}
-	p.inbox = append(p.inbox, &delivery{Batch: b, pieces: []piece{{bytes: b.Bytes, count: b.Records}}})
+	p.inbox = append(p.inbox, &delivery{Batch: b, pieces: []piece{{bytes: b.Bytes, room: b.Room, count: b.Records}}})
 	p.mu.Unlock()
 	select {
 	case p.wake <- struct{}{}:

@@ -26,12 +26,12 @@ type worker struct {
 	c       *copier
 	fetch   wire.Fetch
 	produce wire.Produce
-	queued  [][][]byte // of each of its partitions, batches to be produced
+	queued  [][][]byte // of each of its partitions, batches to be produced, behind wire.ProduceRoom
 
 	decoder *wire.Decompressor
 	encoder *wire.Compressor
 	builder wire.Builder
-	spare   [][]byte // buffers of batches that are acknowledged
+	spare   [][]byte // buffers of batches that are acknowledged: wire.ProduceRoom
 
 	uncommitted bool
 	committed   time.Time
@@ -121,7 +121,7 @@ func (w *worker) rewrite(p *wire.FetchedPartition) (records, next int64, err err
 		if err != nil {
 			return 0, 0, fmt.Errorf("partition %d: %w", p.Partition, err)
 		}
-		wire.Seal(out, -1, -1, -1)
+		wire.Seal(out[wire.ProduceRoom:], -1, -1, -1)
 		w.queued[p.Request] = append(w.queued[p.Request], out)
 		records, next, rest = records+int64(b.Count()), b.LastOffset()+1, tail
 	}
@@ -131,7 +131,9 @@ func (w *worker) rewrite(p *wire.FetchedPartition) (records, next int64, err err
 func (w *worker) rebuild(b wire.Batch) ([]byte, error) {
 	var dst []byte
 	if n := len(w.spare); n > 0 {
-		dst, w.spare = w.spare[n-1][:0], w.spare[:n-1]
+		dst, w.spare = w.spare[n-1], w.spare[:n-1]
+	} else {
+		dst = make([]byte, wire.ProduceRoom)
 	}
 	if w.c.same {
 		return wire.PassThrough(dst, b), nil
@@ -160,7 +162,8 @@ func (w *worker) deliver(ctx context.Context) error {
 				continue
 			}
 			w.produce.Partitions = append(w.produce.Partitions, wire.ProducePartition{
-				Topic: w.c.sink, Partition: w.fetch.Partitions[i].Partition % w.c.sinkPartitions, Batch: batches[0],
+				Topic: w.c.sink, Partition: w.fetch.Partitions[i].Partition % w.c.sinkPartitions,
+				Batch: batches[0][wire.ProduceRoom:], Room: batches[0][:wire.ProduceRoom],
 			})
 			w.queued[i] = batches[1:]
 		}
@@ -177,7 +180,7 @@ func (w *worker) deliver(ctx context.Context) error {
 			}
 		}
 		for _, p := range w.produce.Partitions {
-			w.spare = append(w.spare, p.Batch)
+			w.spare = append(w.spare, p.Room)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 type Batch struct {
 	Source  TopicPartition
 	Bytes   []byte // the batch from base offset to its last byte; the sink writes offset, producer fields and CRC
+	Room    []byte // what lies right before Bytes in the same memory and goes with it, for what a sink has to say first; may be nil
 	Records int
 	Digest  bool // the receipt is to say the SHA-256 of what is stored
 

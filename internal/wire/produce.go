@@ -42,7 +42,15 @@ type ProducePartition struct {
 	Topic     string
 	Partition int32
 	Batch     []byte
+
+	// Room is what lies right before Batch in the same memory, if that may be written to: what the request says before
+	// the batch then leaves in one write with it. [ProduceRoom] bytes are enough.
+	Room []byte
 }
+
+// ProduceRoom is how much room before a batch a request may need: names of topics have up to 249 bytes, and so may those
+// of clients and transactions.
+const ProduceRoom = 1 << 10
 
 // ProduceResponse is the answer to a [Produce], good until the next RoundTrip of the same Produce.
 type ProduceResponse struct {
@@ -124,7 +132,8 @@ func (p *Produce) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // direct is the size from which a batch is written from where it is: a system call costs less than the copy.
 const direct = 32 << 10
 
-// write sends the request: large batches as they lie, everything between them gathered.
+// write sends the request: large batches as they lie, everything between them gathered, before a batch if it has room
+// there.
 func (p *Produce) write(w io.Writer) error {
 	buf := appendRequestHeader(p.request[:0], protocol.Produce, p.version, p.correlation, p.ClientID)
 	if p.TransactionalID == "" {
@@ -158,10 +167,14 @@ func (p *Produce) write(w io.Writer) error {
 			buf = append(buf, part.Batch...)
 			continue
 		}
-		if _, err := w.Write(buf); err != nil {
-			return err
+		whole := part.behind(buf)
+		if whole == nil {
+			if _, err := w.Write(buf); err != nil {
+				return err
+			}
+			whole = part.Batch
 		}
-		if _, err := w.Write(part.Batch); err != nil {
+		if _, err := w.Write(whole); err != nil {
 			return err
 		}
 		buf = buf[:0]
@@ -172,6 +185,16 @@ func (p *Produce) write(w io.Writer) error {
 	}
 	_, err := w.Write(buf)
 	return err
+}
+
+// behind puts b right before the batch and returns both, or nil if there is no room.
+func (p *ProducePartition) behind(b []byte) []byte {
+	n := len(p.Room)
+	if len(b) > n || cap(p.Room)-n < len(p.Batch) || &p.Room[:n+1][n] != &p.Batch[0] {
+		return nil
+	}
+	copy(p.Room[n-len(b):], b)
+	return p.Room[n-len(b) : n+len(p.Batch)]
 }
 
 // sameTopic counts the partitions from index i on that belong to the topic of the one there.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -91,8 +93,65 @@ func checkProduceRequest(t *testing.T, p *Produce, version int16, round int32, r
 			got = append(got, ProducePartition{Topic: topic.Topic, Partition: part.Partition, Batch: part.Records})
 		}
 	}
-	if diff := cmp.Diff(p.Partitions, got, wholeBytes); diff != "" {
+	if diff := cmp.Diff(p.Partitions, got, wholeBytes, cmpopts.IgnoreFields(ProducePartition{}, "Room")); diff != "" {
 		t.Errorf("v%d (-want +got):\n%s", version, diff)
+	}
+}
+
+// TestProduceRoom: what stands before a batch is written into the room before it, and only there.
+func TestProduceRoom(t *testing.T) {
+	const size = ProduceRoom + direct
+	guard := bytes.Repeat([]byte("g"), 16)
+	batch := bytes.Repeat([]byte("b"), direct)
+	first := &stuck{n: 1} // has what stands before the batch, since the batch itself cannot be written
+	if err := newProduce(8).write(first); err == nil {
+		t.Fatal("a batch without room was written with what stands before it")
+	}
+	need := first.wrote.Len()
+	for name, c := range map[string]struct {
+		room   func(memory []byte) []byte // memory[16:] begins with the room, behind which the batch lies
+		writes int
+	}{
+		"room":               {func(m []byte) []byte { return m[16:][:ProduceRoom] }, 2},
+		"just enough":        {func(m []byte) []byte { return m[16+ProduceRoom-need:][:need] }, 2},
+		"too little":         {func(m []byte) []byte { return m[16+ProduceRoom-need+1:][:need-1] }, 3},
+		"none":               {func([]byte) []byte { return nil }, 3},
+		"elsewhere":          {func([]byte) []byte { return make([]byte, ProduceRoom, size) }, 3},
+		"not right before":   {func(m []byte) []byte { return m[16:][:ProduceRoom-1] }, 3},
+		"without the batch":  {func(m []byte) []byte { return m[16:][:ProduceRoom:ProduceRoom] }, 3},
+		"of a smaller batch": {func(m []byte) []byte { return m[16:][: ProduceRoom : size-1] }, 3},
+	} {
+		memory := append(append(bytes.Clone(guard), make([]byte, ProduceRoom)...), batch...)
+		p := newProduce(8)
+		p.Partitions[1].Batch = memory[16+ProduceRoom:]
+		p.Partitions[1].Room = c.room(memory)
+		for round := int32(1); round <= 2; round++ {
+			conn := &peer{answer: framed(round, produceAnswer(8).AppendTo(nil))}
+			if _, err := p.RawExchange(conn); err != nil {
+				t.Fatal(err)
+			}
+			if conn.writes != c.writes {
+				t.Errorf("%s: %d writes, want %d", name, conn.writes, c.writes)
+			}
+			checkProduceRequest(t, p, 8, round, conn.wrote.Bytes())
+		}
+		if !bytes.HasPrefix(memory, guard) || !bytes.Equal(memory[16+ProduceRoom:], batch) {
+			t.Errorf("%s: more than the room was written to", name)
+		}
+	}
+}
+
+// TestProduceRoomIsEnough for the longest names.
+func TestProduceRoomIsEnough(t *testing.T) {
+	name := strings.Repeat("n", 249)
+	memory := make([]byte, ProduceRoom+direct)
+	p := &Produce{
+		ClientID: name, TransactionalID: name,
+		Partitions: []ProducePartition{{Topic: name, Batch: memory[ProduceRoom:], Room: memory[:ProduceRoom]}},
+	}
+	conn := &peer{}
+	if err := p.write(conn); err != nil || conn.writes != 1 {
+		t.Errorf("%d writes, %v", conn.writes, err)
 	}
 }
 
