@@ -150,15 +150,14 @@ func (r *replay) after(kind int, e symbolEntry, w uint64, in *backward) (symbolE
 	return r.tables[kind][(uint64(e>>(entryState-entryBits))+w>>1>>(63-e&63))&(1<<fseMostLog-1)], w << (e & 63)
 }
 
-// distance is what a number tells, which becomes the latest of the recent ones (RFC 8878, 3.1.1.5). It is 0 where that
-// cannot be.
+// distance is what a number less 3 tells, which becomes the latest of the recent ones (RFC 8878, 3.1.1.5). It is 0 where
+// that cannot be.
 func (r *replay) distance(told uint32, noLiterals bool) int {
-	const recent = 3
-	if told > recent {
-		r.recent = [4]uint32{told - recent, r.recent[0], r.recent[1]}
-		return int(told - recent)
+	which := told + 2
+	if which > 2 {
+		r.recent = [4]uint32{told, r.recent[0], r.recent[1]}
+		return int(told)
 	}
-	which := told - 1
 	if noLiterals {
 		which++
 	}

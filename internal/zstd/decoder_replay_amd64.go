@@ -4,7 +4,11 @@ package zstd
 
 //lint:file-ignore U1000 decoder_replay_amd64.s uses what nothing here does
 
-const tableBytes = 8 << fseMostLog // of a decodeTable, for decoder_replay_amd64.s
+// For decoder_replay_amd64.s.
+const (
+	tableBytes    = 8 << fseMostLog  // of a decodeTable
+	mostExtraBits = 56 - (9 + 8 + 9) // of a sequence whose states take as many as they can
+)
 
 // runFast does sequences as run does, up to one that it leaves to that: the last, or one that is seldom or cannot be.
 func (r *replay) runFast() {

@@ -6,13 +6,14 @@
 // func replayAVX2(r *replay) (literals, content int)
 //
 // A sequence is decoded from one word of the stream, IN being where it was loaded from: 1 to 8 of its bits from the top
-// on were read before, and a sequence with its three states may take 56 more. A is minus how many have been read, as far
-// as its low byte goes: an entry is subtracted whole, since its low byte is the number of bits, and so is what SHRX and
-// BZHI take from it. Nothing in r changes until everything has been checked, so that whatever is not as it is mostly is
-// left to Go, undone: a sequence of too many bits, one that does not fit, the last ones.
+// on were read before, and a sequence with its three states may take 56 more. A and T are minus how many have been read,
+// as far as their low bytes go: an entry is subtracted whole, since its low byte is the number of bits, and so is what
+// SHRX and BZHI take from it. Nothing in r changes until everything has been checked, so that whatever is not as it is
+// mostly is left to Go, undone: a sequence of too many bits, one that does not fit, the last ones.
 //
 // There is no branch on which of the recent distances it is but for a seldom one, and none on lengths up to 32 literals
-// and matches of 64 bytes: lengths cannot be foreseen, and a wrong guess costs as much as a sequence.
+// and matches of 64 bytes: lengths cannot be foreseen, and a wrong guess costs as much as a sequence. What a sequence
+// waits for is the state of the distance, which is known last: all else that comes off A comes off before it.
 #define R DI
 #define LITERALS R8
 #define LENGTHS R9
@@ -30,7 +31,7 @@
 #define DISTANCE R15
 #define X BP
 #define WHICH BP
-#define AT BP
+#define T R15
 #define RECENT X2
 #define TURNED X3
 
@@ -48,23 +49,22 @@ GLOBL turns<>(SB), RODATA|NOPTR, $64
 
 // NUMBER reads the number of an entry, of 32 bits.
 #define NUMBER(entry, to) \
-	SUBQ  entry, A      \
-	SHRXQ A, WORD, to   \
+	SUBQ  entry, T      \
+	SHRXQ T, WORD, to   \
 	BZHIQ entry, to, to \
 	RORXQ $16, entry, X \
 	ADDL  X, to
 
-// STATE reads the state behind that of an entry, which becomes its entry.
-#define STATE(entry, kind) \
-	SHRQ  $8, entry    \
-	SUBQ  entry, A     \
-	SHRXQ A, WORD, X   \
-	BZHIQ entry, X, X  \
-	SHRQ  $40, entry   \
-	ADDQ  entry, X     \
-	MOVQ  replay_tables+kind*const_tableBytes(R)(X*8), entry
+// STATE reads the state behind that of an entry, which was moved down to how many bits that takes. at is A behind them.
+// It becomes its entry.
+#define STATE(entry, at, kind) \
+	SHRXQ at, WORD, N         \
+	BZHIQ entry, N, N         \
+	SHRQ  $40, entry          \
+	LEAQ  (R)(entry*8), entry \
+	MOVQ  replay_tables+kind*const_tableBytes(entry)(N*8), entry
 
-TEXT ·replayAVX2(SB), NOSPLIT, $32-24
+TEXT ·replayAVX2(SB), NOSPLIT, $112-24
 	MOVQ r+0(FP), R
 	MOVQ replay_literals(R), FROM
 	MOVQ replay_literals+8(R), X
@@ -78,6 +78,11 @@ TEXT ·replayAVX2(SB), NOSPLIT, $32-24
 	MOVQ AX, outEnd-16(SP)
 	ADDQ replay_start(R), X
 	MOVQ X, frame-24(SP)
+	MOVQ $3, new-40(SP)
+	VMOVDQU turns<>+0x00(SB), Y0
+	VMOVDQU Y0, turns-112(SP)
+	VMOVDQU turns<>+0x20(SB), Y0
+	VMOVDQU Y0, moreTurns-80(SP)
 
 	// The word that holds the next bit ends behind its byte.
 	MOVQ replay_bits+backward_b(R), IN
@@ -103,68 +108,69 @@ TEXT ·replayAVX2(SB), NOSPLIT, $32-24
 	PCALIGN $32
 
 sequence:
-	LEAQ    (LITERALS)(LENGTHS*1), AX
-	ADDQ    DISTANCES, AX
-	MOVBLZX AH, CX
-	MOVBLZX AL, DX
-	ADDL    DX, CX
-	CMPL    CX, $56
-	JHI     end
+	LEAQ (LITERALS)(LENGTHS*1), X
+	ADDQ DISTANCES, X
+	CMPB X, $const_mostExtraBits
+	JHI  end
+	MOVQ A, T
+	SUBQ LENGTHS, A
+	SUBQ LITERALS, A
 	NUMBER(DISTANCES, TOLD)
 	NUMBER(LENGTHS, LENGTH)
 	NUMBER(LITERALS, N)
 
-	// Which of the recent distances: one more where there are no literals; what is told above 3 is a new one.
-	LEAQ    -1(TOLD), WHICH
+	// Which of the recent distances: one more where there are no literals.
+	LEAL    2(TOLD), WHICH
 	CMPQ    N, $1
-	ADCQ    $0, WHICH
-	SUBQ    $3, TOLD
+	ADCL    $0, WHICH
 	VPINSRD $3, TOLD, RECENT, TURNED
+	CMPL    WHICH, $3
 	JEQ     third
+	CMOVLCC new-40(SP), WHICH
 
 turn:
-	MOVL    $3, AX
-	CMPQ    WHICH, AX
-	CMOVQHI AX, WHICH
-	ADDQ    WHICH, WHICH
-	LEAQ    turns<>(SB), AX
-	VPSHUFB (AX)(WHICH*8), TURNED, TURNED
+	ADDL    WHICH, WHICH
+	VPSHUFB turns-112(SP)(WHICH*8), TURNED, TURNED
 	VMOVD   TURNED, DISTANCE
-
-	LEAQ (OUT)(N*1), TO
-	LEAQ (TO)(LENGTH*1), X
-	CMPQ X, outEnd-16(SP)
-	JHI  undo
-	LEAQ (FROM)(N*1), X
-	CMPQ X, literalsEnd-8(SP)
-	JHI  undo
-	MOVQ TO, X
-	SUBQ frame-24(SP), X
-	CMPQ DISTANCE, X
-	JHI  undo
-	CMPQ DISTANCE, replay_window(R)
-	JHI  undo
-
-	VMOVDQA TURNED, RECENT
-	STATE(LITERALS, const_ofLiterals)
-	STATE(LENGTHS, const_ofLengths)
-	STATE(DISTANCES, const_ofDistances)
-	MOVBQSX A, A
-	MOVQ    A, X
-	SARQ    $3, X
-	LEAQ    1(IN)(X*1), IN
-	MOVQ    (IN), WORD
-	ORQ     $-8, A
 
 	VMOVDQU (FROM), Y0
 	VMOVDQU Y0, (OUT)
+	LEAQ    (OUT)(N*1), TO
+	ADDQ    N, FROM
+	LEAQ    (TO)(LENGTH*1), OUT
+	CMPQ    OUT, outEnd-16(SP)
+	JHI     undo
+	CMPQ    FROM, literalsEnd-8(SP)
+	JHI     undo
+	MOVQ    TO, X
+	SUBQ    DISTANCE, X
+	CMPQ    X, frame-24(SP)
+	JLT     undo
+	CMPQ    DISTANCE, replay_window(R)
+	JHI     undo
+	VMOVDQA TURNED, RECENT
 	CMPQ    N, $32
 	JHI     longLiterals
 
-match:
-	ADDQ    N, FROM
-	MOVQ    TO, X
-	SUBQ    DISTANCE, X
+states:
+	SHRQ $8, LITERALS
+	SUBQ LITERALS, A
+	MOVQ A, N
+	SUBQ DISTANCES, N
+	STATE(LITERALS, N, const_ofLiterals)
+	SHRQ $8, LENGTHS
+	SUBQ LENGTHS, A
+	SUBQ DISTANCES, A
+	STATE(LENGTHS, A, const_ofLengths)
+	SHRQ $8, DISTANCES
+	SUBQ DISTANCES, A
+	STATE(DISTANCES, A, const_ofDistances)
+	MOVBQSX A, N
+	SARQ    $3, N
+	LEAQ    1(IN)(N*1), IN
+	MOVQ    (IN), WORD
+	ORQ     $-8, A
+
 	CMPQ    DISTANCE, $64
 	JCS     nearMatch
 	VMOVDQU (X), Y0
@@ -175,7 +181,6 @@ match:
 	JHI     longMatch
 
 next:
-	LEAQ (TO)(LENGTH*1), OUT
 	DECQ LEFT
 	JEQ  end
 	CMPQ IN, inLeast-32(SP)
@@ -183,17 +188,22 @@ next:
 	JMP  end
 
 third: // or where there are no literals one less than the first, which is in place of a new one then
-	CMPQ    WHICH, $3
+	TESTL   TOLD, TOLD
 	JNE     turn
 	VMOVD   RECENT, AX
-	DECQ    AX
+	DECL    AX
 	VPINSRD $3, AX, RECENT, TURNED
 	JNE     turn
+	JMP     undoBits
 
 undo:
+	SUBQ N, FROM
+	MOVQ TO, OUT
+	SUBQ N, OUT
+
+undoBits:
 	ADDQ LITERALS, A
 	ADDQ LENGTHS, A
-	ADDQ DISTANCES, A
 
 end:
 	MOVQ LITERALS, replay_entries+0(R)
@@ -215,49 +225,49 @@ end:
 	RET
 
 longLiterals:
-	MOVQ $32, AT
+	NEGQ N
+	ADDQ $32, N
 
 moreLiterals:
-	VMOVDQU (FROM)(AT*1), Y0
-	VMOVDQU Y0, (OUT)(AT*1)
-	ADDQ    $32, AT
-	CMPQ    AT, N
-	JCS     moreLiterals
-	JMP     match
+	VMOVDQU (FROM)(N*1), Y0
+	VMOVDQU Y0, (TO)(N*1)
+	ADDQ    $32, N
+	JLT     moreLiterals
+	JMP     states
 
 longMatch:
-	MOVQ $64, DX
+	MOVQ $64, N
 
 moreMatch:
-	VMOVDQU (X)(DX*1), Y0
-	VMOVDQU 32(X)(DX*1), Y1
-	VMOVDQU Y0, (TO)(DX*1)
-	VMOVDQU Y1, 32(TO)(DX*1)
-	ADDQ    $64, DX
-	CMPQ    DX, LENGTH
+	VMOVDQU (X)(N*1), Y0
+	VMOVDQU 32(X)(N*1), Y1
+	VMOVDQU Y0, (TO)(N*1)
+	VMOVDQU Y1, 32(TO)(N*1)
+	ADDQ    $64, N
+	CMPQ    N, LENGTH
 	JCS     moreMatch
 	JMP     next
 
 nearMatch: // in steps that do not reach what they are to write
-	XORL DX, DX
+	XORL N, N
 	CMPQ DISTANCE, $8
 	JCS  nearest
 	CMPQ DISTANCE, $32
 	JCS  words
 
 lanes:
-	VMOVDQU (X)(DX*1), Y0
-	VMOVDQU Y0, (TO)(DX*1)
-	ADDQ    $32, DX
-	CMPQ    DX, LENGTH
+	VMOVDQU (X)(N*1), Y0
+	VMOVDQU Y0, (TO)(N*1)
+	ADDQ    $32, N
+	CMPQ    N, LENGTH
 	JCS     lanes
 	JMP     next
 
 words:
-	VMOVQ (X)(DX*1), X0
-	VMOVQ X0, (TO)(DX*1)
-	ADDQ  $8, DX
-	CMPQ  DX, LENGTH
+	VMOVQ (X)(N*1), X0
+	VMOVQ X0, (TO)(N*1)
+	ADDQ  $8, N
+	CMPQ  N, LENGTH
 	JCS   words
 	JMP   next
 
@@ -266,18 +276,18 @@ nearest:
 	JHI  spread
 
 bytes:
-	MOVB (X)(DX*1), R15
-	MOVB R15, (TO)(DX*1)
-	INCQ DX
-	CMPQ DX, LENGTH
+	MOVB (X)(N*1), R15
+	MOVB R15, (TO)(N*1)
+	INCQ N
+	CMPQ N, LENGTH
 	JCS  bytes
 	JMP  next
 
 spread: // until it can be read from eight times as far back
-	MOVB (X)(DX*1), R15
-	MOVB R15, (TO)(DX*1)
-	INCQ DX
-	CMPQ DX, $64
+	MOVB (X)(N*1), R15
+	MOVB R15, (TO)(N*1)
+	INCQ N
+	CMPQ N, $64
 	JCS  spread
 	MOVQ X, R15
 	SUBQ TO, R15

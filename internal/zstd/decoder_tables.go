@@ -41,11 +41,11 @@ func entriesOf(small []code, add, n, large int) []symbolEntry {
 	return list
 }
 
-// distanceEntries are the entries of codes up to most: numbers from 4 on are distances and 3, and those below it choose
-// one of the recent ones.
+// distanceEntries are the entries of codes up to most, less 3: numbers are distances then, and those below 1, which wrap,
+// choose one of the recent ones.
 func distanceEntries(most int) (list []symbolEntry) {
 	for c := range most + 1 {
-		list = append(list, symbolEntry(c)|symbolEntry(1)<<c<<entryBase)
+		list = append(list, symbolEntry(c)|symbolEntry(uint32(1)<<c-3)<<entryBase)
 	}
 	return list
 }
