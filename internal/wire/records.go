@@ -52,15 +52,27 @@ func (it *Records) Next(r *Record) bool {
 		}
 		return false
 	}
-	length, start := varint32(it.section, it.pos)
+	length, start := shortVarint(it.section, it.pos)
+	if start < 0 {
+		length, start = varint32(it.section, it.pos)
+	}
 	if start < 0 || length < minBody || int(length) > len(it.section)-start {
 		return it.fail("its length is not that of a record, or the section ends first")
 	}
-	end := start + int(length)
-	body := it.section[start:end:end]
-	timestampDelta, i := varint64(body, 1) // after the attributes, which have no use
-	offsetDelta, i := varint32(body, i)
-	if i < 0 || len(body)-i < minTail {
+	next := start + int(length)
+	body := it.section[start:next:next]
+	var timestampDelta int64 // behind the attributes, which have no use
+	delta, i := shortVarint(body, 1)
+	if timestampDelta = int64(delta); i < 0 {
+		timestampDelta, i = varint64(body, 1)
+	}
+	offsetDelta, end := int32(0), -1
+	if i >= 0 {
+		if offsetDelta, end = shortVarint(body, i); end < 0 {
+			offsetDelta, end = varint32(body, i)
+		}
+	}
+	if end < 0 || len(body)-end < minTail {
 		return it.fail("its timestamp and offset deltas are not readable")
 	}
 	if offsetDelta <= it.highest || offsetDelta > it.last {
@@ -69,8 +81,8 @@ func (it *Records) Next(r *Record) bool {
 	it.gaps = it.gaps || offsetDelta != it.read
 	it.highest = offsetDelta
 	it.read++
-	it.pos = end
-	r.OffsetDelta, r.TimestampDelta, r.Tail = offsetDelta, timestampDelta, body[i:]
+	it.pos = next
+	r.OffsetDelta, r.TimestampDelta, r.Tail = offsetDelta, timestampDelta, body[end:]
 	return true
 }
 
@@ -97,33 +109,55 @@ var (
 // A null becomes nil, an empty field does not. After an error into holds nothing of use.
 func (r *Record) Read(into *record.Record) error {
 	tail := r.Tail
-	var i int
-	if into.Key, i = field(tail, 0); i < 0 {
-		return errKey
+	key, i := shortField(tail, 0)
+	if i < 0 {
+		if key, i = field(tail, 0); i < 0 {
+			return errKey
+		}
 	}
-	if into.Value, i = field(tail, i); i < 0 {
+	value, i := field(tail, i)
+	if i < 0 {
 		return errValue
 	}
 	count, i := varint32(tail, i)
 	if i < 0 || count < 0 || int(count) > (len(tail)-i)/2 { // a header is at least two lengths
 		return errHeaders
 	}
+	into.Key, into.Value = key, value
 	headers := into.Headers[:0]
 	for range count {
-		var h record.Header
-		if h.Key, i = field(tail, i); i < 0 || h.Key == nil {
-			return errHeaders
+		headers = append(headers, record.Header{})
+		h := &headers[len(headers)-1] // written to where it is: a copy would wait for what it was just made of
+		key, end := shortField(tail, i)
+		if end < 0 {
+			if key, end = field(tail, i); end < 0 || key == nil {
+				return errHeaders
+			}
 		}
-		if h.Value, i = field(tail, i); i < 0 {
-			return errHeaders
+		h.Key = key
+		value, i = shortField(tail, end)
+		if i < 0 {
+			if value, i = field(tail, end); i < 0 {
+				return errHeaders
+			}
 		}
-		headers = append(headers, h)
+		h.Value = value
 	}
 	if i != len(tail) {
 		return errTail
 	}
 	into.Headers = headers
 	return nil
+}
+
+// shortField is field for the fields that most are, of up to 63 bytes and not null. It is small enough to be inlined.
+func shortField(b []byte, i int) (f []byte, end int) {
+	if uint(i) < uint(len(b)) && b[i]&0x81 == 0 {
+		if end = i + 1 + int(b[i]>>1); end <= len(b) {
+			return b[i+1 : end : end], end
+		}
+	}
+	return nil, -1
 }
 
 // field reads a length and that many bytes at b[i:]. Length -1 is null, for which it returns nil; end is
