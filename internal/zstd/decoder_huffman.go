@@ -19,13 +19,13 @@ type huffmanDecoder struct {
 	room    []byte // for literals, and literalsMargin
 }
 
-// literalEntry is what the next bits mean: in byte 0 how many of them, in byte 1 a literal, in byte 2 the one behind it if
-// the bits tell that too, in byte 3 how many literals that is.
+// literalEntry is what the next bits mean: in byte 0 how many of them, in byte 1 how many literals that is, in byte 2 a
+// literal, in byte 3 the one behind it if the bits tell that too.
 type literalEntry uint32
 
 const (
-	oneLiteral  literalEntry = 1 << 24
-	twoLiterals literalEntry = 2 << 24
+	oneLiteral  literalEntry = 1 << 8
+	twoLiterals literalEntry = 2 << 8
 )
 
 // literalStream is how far one of four streams has been decoded: which word of the block holds the next bit, how many bits
@@ -146,7 +146,7 @@ func (d *huffmanDecoder) makeTable(weights []uint8, log int) bool {
 			run := 1 << (second - 1 - n)
 			for i := first[second+1] - 1; i >= first[second]; i-- {
 				behind += run
-				e := literalEntry(n+log+1-second) | literalEntry(ordered[i])<<16 | twoLiterals
+				e := literalEntry(n+log+1-second) | literalEntry(ordered[i])<<24 | twoLiterals
 				to := same[size-behind:]
 				for j := range to[:run] {
 					to[j] = e
@@ -157,7 +157,7 @@ func (d *huffmanDecoder) makeTable(weights []uint8, log int) bool {
 			same[j] = literalEntry(n) | oneLiteral
 		}
 		for i := len(kinds) - 1; i >= 0; i-- { // the first one last, since it stands where all are made from
-			of, kind := d.table[at+i*size:][:len(same)], literalEntry(kinds[i])<<8
+			of, kind := d.table[at+i*size:][:len(same)], literalEntry(kinds[i])<<16
 			for j, e := range same {
 				of[j] = e + kind
 			}
@@ -224,19 +224,19 @@ func (d *huffmanDecoder) stream(out []byte, r backward) bool {
 		for range roundLookups {
 			e := d.table[w<<(used&63)>>(d.shift&63)&(1<<mostBits-1)]
 			used += int(e & 63)
-			out[at], out[at+1] = byte(e>>8), byte(e>>16)
-			at += int(e >> 24)
+			out[at], out[at+1] = byte(e>>16), byte(e>>24)
+			at += int(e >> 8 & 0xff)
 		}
 		r.left -= used
 	}
 	for at < len(out) {
 		e := d.table[r.peek()>>(d.shift&63)&(1<<mostBits-1)]
-		out[at] = byte(e >> 8)
-		if at++; at == len(out) || e < twoLiterals {
-			r.left -= int(d.lengths[byte(e>>8)])
+		out[at] = byte(e >> 16)
+		if at++; at == len(out) || e&twoLiterals == 0 {
+			r.left -= int(d.lengths[byte(e>>16)])
 			continue
 		}
-		out[at] = byte(e >> 16)
+		out[at] = byte(e >> 24)
 		at++
 		r.left -= int(e & 63)
 	}

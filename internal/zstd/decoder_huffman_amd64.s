@@ -37,10 +37,10 @@
 	SHRXQ SHIFT, bits, AX \
 	MOVL  huffmanDecoder_table(CODES)(AX*4), AX \
 	SHLXQ AX, bits, bits \
-	SHRL  $8, AX \
-	MOVW  AX, (out) \
+	MOVBLZX AH, CX \
 	SHRL  $16, AX \
-	ADDQ  AX, out
+	MOVW  AX, (out) \
+	ADDQ  CX, out
 
 #define LOOKUPS \
 	LOOKUP(BITS0, OUT0) \
