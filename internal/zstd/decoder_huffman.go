@@ -41,18 +41,30 @@ func (d *huffmanDecoder) readCode(b []byte) (rest []byte, ok bool) {
 	if !ok {
 		return b, false
 	}
-	// The last weight is what the others leave over.
-	sum := 0
-	for _, w := range d.weights[:n] {
-		sum += 1 << w >> 1
+	// Of each weight how many there are; of every other one beside it, since counting up waits for the count before.
+	var count, beside [16]int
+	for i, w := range d.weights[:n] {
+		if i&1 == 0 {
+			count[w&15]++
+		} else {
+			beside[w&15]++
+		}
 	}
+	sum := 0
+	for w := range count {
+		count[w] += beside[w]
+		sum += count[w] * (1 << w >> 1)
+	}
+	// The last weight is what the others leave over.
 	log := bits.Len(uint(sum))
 	left := 1<<log - sum
 	if sum == 0 || log > mostBits || left&(left-1) != 0 {
 		return b, false
 	}
-	d.weights[n] = uint8(bits.Len(uint(left)))
-	return b, d.makeTable(d.weights[:n+1], log)
+	last := bits.Len(uint(left))
+	d.weights[n] = uint8(last)
+	count[last]++
+	return b, d.makeTable(d.weights[:n+1], &count, log)
 }
 
 // readWeights reads the weights of all bytes but the last that has one: as they are, or encoded by two states that take
@@ -86,6 +98,20 @@ func (d *huffmanDecoder) readWeights(b []byte) (n int, rest []byte, ok bool) {
 	if r.left < 0 {
 		return 0, b, false
 	}
+	for r.left > 56 && n+8 <= len(d.weights)-2 { // each takes 6 bits at most
+		w, left := r.peek(), r.left
+		for i := n; i < n+8; i += 2 {
+			for j := range states {
+				e := states[j]
+				d.weights[i+j] = uint8(e.base())
+				more := e >> entryBits & 63
+				states[j] = d.states[(uint64(e>>entryState)+w>>1>>(63-more))&(1<<weightsLog-1)]
+				w <<= more
+				left -= int(more)
+			}
+		}
+		n, r.left = n+8, left
+	}
 	for ; r.left >= 0; n++ {
 		if n >= len(d.weights)-2 {
 			return 0, b, false
@@ -111,19 +137,15 @@ var weightEntries = func() (t [mostBits + 1]symbolEntry) {
 // makeTable makes the table of a code whose longest have log bits (RFC 8878, 4.2.1.3). In it stand the codes in the order
 // of their weights, each as often as what may follow it: these are the entries of the code behind it, as far as there are
 // bits for one. That is the same for all of a length, so it is made once and then added to.
-func (d *huffmanDecoder) makeTable(weights []uint8, log int) bool {
-	var first [mostBits + 2]int // by weight, and the end
-	for _, w := range weights {
-		first[w+1]++
-	}
-	if first[1+1] == 0 { // there is a longest code, and with it another, or all would be shorter
+func (d *huffmanDecoder) makeTable(weights []uint8, count *[16]int, log int) bool {
+	if count[1] == 0 { // there is a longest code, and with it another, or all would be shorter
 		return false
 	}
-	var ordered [256]uint8
-	first[1] = 0 // of weight 0
+	var first [mostBits + 2]int // by weight, and the end
 	for w := 1; w <= log; w++ {
-		first[w+1] += first[w]
+		first[w+1] = first[w] + count[w]
 	}
+	var ordered [256]uint8
 	next := first
 	for s, w := range weights {
 		if w > 0 {

@@ -54,29 +54,41 @@ func distanceEntries(most int) (list []symbolEntry) {
 // 1<<log.
 func (t *decodeTable) fit(norm []int16, log uint, codes []symbolEntry) {
 	size := 1 << log
-	high := size - 1
+	// A symbol of n states has, from the lowest on, such as another bit leads on from, and then the others. What both
+	// lead to lies one behind the other, up to size and then from 0 on.
 	var symbols [1 << fseMostLog]uint8
-	var next [64]uint16
+	var next, step [64]symbolEntry
+	high := size - 1
 	for s, n := range norm {
-		next[s] = uint16(max(n, -n))
+		if n == 0 {
+			continue
+		}
+		states := uint(max(n, -n))
+		more := log + 1 - uint(bits.Len(states))
+		next[s&63] = codes[s] | symbolEntry(more)<<entryBits | symbolEntry(states<<more-uint(size))<<entryState
+		step[s&63] = 1 << more << entryState
 		if n < 0 {
 			symbols[high] = uint8(s)
 			high--
 		}
 	}
-	step, at := size>>1+size>>3+3, 0
+	by, at := size>>1+size>>3+3, 0
 	for s, n := range norm {
 		for range max(n, 0) {
 			symbols[at] = uint8(s)
-			for at = (at + step) & (size - 1); at > high; at = (at + step) & (size - 1) {
+			for at = (at + by) & (size - 1); at > high; at = (at + by) & (size - 1) {
 			}
 		}
 	}
+	end := symbolEntry(size) << entryState
 	for i, s := range symbols[:size] {
-		n := next[s&63]
-		next[s&63]++
-		more := log + 1 - uint(bits.Len16(n))
-		t[i] = codes[s] | symbolEntry(more)<<entryBits | symbolEntry(n<<more-uint16(size))<<entryState
+		e := next[s&63]
+		t[i] = e
+		if e += step[s&63]; e >= end {
+			e = e&(1<<entryState-1) - 1<<entryBits
+			step[s&63] >>= 1
+		}
+		next[s&63] = e
 	}
 }
 
