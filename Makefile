@@ -29,11 +29,17 @@ lint:
 	$(GO) vet ./... && $(GO) vet -tags real ./...
 	$(STATICCHECK) -tags real ./...
 
-# Each target on its own, two at a time: go fuzzes one in a run. A second try, because go's fuzzer now and then
-# reports its own deadline as a failure; what it really finds is kept in testdata and fails again.
+# Each target on its own, two at a time: go fuzzes one in a run, and is not to build a program for each. A second try,
+# because go's fuzzer now and then reports its own deadline as a failure; what it really finds is kept in testdata and
+# fails again.
 fuzz:
-	@for pkg in $$($(GO) list ./...); do $(GO) test -list '^Fuzz' $$pkg | sed -n "s|^Fuzz.*|$$pkg &|p"; done | \
-	  xargs -P 2 -L 1 sh -c 'fuzz="$(GO) test -parallel 1 -run ^$$ -fuzz ^$$1\$$ -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$0"; $$fuzz || $$fuzz'
+	@bin=$$(mktemp -d) && trap 'rm -rf "$$bin"' EXIT && cache=$$($(GO) env GOCACHE)/fuzz && \
+	for dir in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
+	  pkg=$$($(GO) list $$dir) && prog=$$bin/$$(echo $$dir | tr / _) && $(GO) test -c -fuzz . -o $$prog $$dir && \
+	  $$prog -test.list '^Fuzz' | sed "s|.*|$$dir $$pkg $$prog &|" || { echo $$dir; exit 1; } \
+	done >$$bin/targets && \
+	xargs -P 2 -L 1 sh -c 'cd $$0 && echo $$1 $$3 && fuzz="$$2 -test.parallel 1 -test.run ^$$ -test.fuzz ^$$3\$$ -test.fuzztime $(FUZZTIME) \
+	  -test.fuzzminimizetime 1s -test.fuzzcachedir '$$cache'/$$1" && { $$fuzz || $$fuzz; }' <$$bin/targets
 
 demo: ; $(GO) build -trimpath -o demarc ./cmd/demarc && ./demarc demo
 
