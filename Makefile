@@ -36,7 +36,7 @@ fuzz:
 	@bin=$$(mktemp -d) && trap 'rm -rf "$$bin"' EXIT && cache=$$($(GO) env GOCACHE)/fuzz && \
 	for dir in $$(grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u); do \
 	  pkg=$$($(GO) list $$dir) && prog=$$bin/$$(echo $$dir | tr / _) && $(GO) test -c -fuzz . -o $$prog $$dir && \
-	  $$prog -test.list '^Fuzz' | sed "s|.*|$$dir $$pkg $$prog &|" || { echo $$dir; exit 1; } \
+	  list=$$($$prog -test.list '^Fuzz') && echo "$$list" | sed -n "s|^Fuzz.*|$$dir $$pkg $$prog &|p" || exit 1; \
 	done >$$bin/targets && \
 	xargs -P 2 -L 1 sh -c 'cd $$0 && echo $$1 $$3 && fuzz="$$2 -test.parallel 1 -test.run ^$$ -test.fuzz ^$$3\$$ -test.fuzztime $(FUZZTIME) \
 	  -test.fuzzminimizetime 1s -test.fuzzcachedir '$$cache'/$$1" && { $$fuzz || $$fuzz; }' <$$bin/targets

@@ -318,6 +318,40 @@ func TestOnePartitionFails(t *testing.T) {
 	}
 }
 
+// TestFileDamagedBatch: a batch that was damaged in memory is not acknowledged, nor what follows it in its partition.
+func TestFileDamagedBatch(t *testing.T) {
+	cfg := fileConfig(t.TempDir())
+	f := openFile(t, cfg)
+	before := newBatch(t, from(0), wire.None, "a")
+	f.Deliver(t.Context(), 0, before)
+	mustStore(t, before)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	damaged, behind := newBatch(t, from(0), wire.None, "b"), newBatch(t, from(0), wire.None, "c")
+	damaged.Bytes[len(damaged.Bytes)-2] ^= 1
+	f.Deliver(ctx, 0, damaged)
+	f.Deliver(ctx, 0, behind)
+	until(t, "the sink says why it retries", func() bool {
+		s := f.State()
+		return s.Status == Retrying && strings.Contains(s.Err, wire.ErrCRC.Error())
+	})
+	if n := retries(cfg.Metrics, CauseDisk); n == 0 {
+		t.Error("no retry is counted")
+	}
+	over := errors.New("over")
+	cancel(over)
+	for _, b := range []*record.Batch{damaged, behind} {
+		if s := outcome(t, b); !errors.Is(s.err, over) {
+			t.Errorf("settled with %v", s.err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string][]string{"events/0": {"a"}}, readAll(t, cfg.Dir)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
 // TestEmptyFileThatCannotBeRemoved: what a failed sync leaves with nothing in it is taken away in the end.
 func TestEmptyFileThatCannotBeRemoved(t *testing.T) {
 	for _, persisted := range []bool{false, true} {

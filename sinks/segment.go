@@ -103,6 +103,9 @@ func (l *partitionLog) store(batches []*record.Batch) ([]record.Place, error) {
 	places := make([]record.Place, 0, len(batches))
 	for _, b := range batches {
 		wire.SealAt(b.Bytes, number)
+		if err := (wire.Batch{Raw: b.Bytes}).Check(); err != nil { // damaged in memory: a broker would refuse it
+			return nil, fmt.Errorf("store batch of %v: %w", b.Source, err)
+		}
 		if err := l.disk.writeAt(l.part.file, b.Bytes, at); err != nil {
 			l.part.broken = true
 			return nil, err
