@@ -139,9 +139,7 @@ func PassThrough(dst []byte, b Batch) []byte {
 	start := len(dst)
 	dst = append(dst, b.Raw...)
 	changeHeader(dst[start:], func(batch []byte) {
-		crc := binary.BigEndian.Uint32(batch[posCRC:])
 		copy(batch, blankHeader[:])
-		binary.BigEndian.PutUint32(batch[posCRC:], crc)
 		putHeader(batch, b.Codec(), b.Count(), b.BaseTimestamp(), b.MaxTimestamp())
 	})
 	return dst
@@ -163,8 +161,8 @@ func SealTransactional(batch []byte, producerID int64, epoch int16, sequence int
 func SealAt(batch []byte, baseOffset int64) { seal(batch, 0, baseOffset, -1, -1, -1) }
 
 func seal(batch []byte, flags byte, baseOffset, producerID int64, epoch int16, sequence int32) {
-	binary.BigEndian.PutUint64(batch[posBaseOffset:], uint64(baseOffset))
 	changeHeader(batch, func(batch []byte) {
+		binary.BigEndian.PutUint64(batch[posBaseOffset:], uint64(baseOffset))
 		batch[posAttributes+1] |= flags
 		binary.BigEndian.PutUint64(batch[posProducerID:], uint64(producerID))
 		binary.BigEndian.PutUint16(batch[posProducerEpoch:], uint16(epoch))

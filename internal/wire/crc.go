@@ -11,15 +11,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // crcOf is the CRC-32C that a batch has to have.
 func crcOf(batch []byte) uint32 { return crc32.Checksum(batch[posAttributes:], castagnoli) }
 
-// changeHeader lets change write to the fields that the CRC covers and brings the CRC with them, without reading the
+// changeHeader lets change write to the header and brings the CRC with it, without reading the
 // records section again: a CRC is linear, so what two headers before the same bytes differ in depends on these headers
 // and on how many bytes follow. A batch that was damaged before stays so: its CRC does not match afterwards either.
 func changeHeader(batch []byte, change func(batch []byte)) {
 	covered := batch[posAttributes:HeaderSize]
+	crc := binary.BigEndian.Uint32(batch[posCRC:])
 	before := crc32.Checksum(covered, castagnoli)
 	change(batch)
 	differ := before ^ crc32.Checksum(covered, castagnoli)
-	crc := binary.BigEndian.Uint32(batch[posCRC:])
 	binary.BigEndian.PutUint32(batch[posCRC:], crc^followed(differ, uint(len(batch)-HeaderSize)))
 }
 

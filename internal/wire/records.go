@@ -61,19 +61,20 @@ func (it *Records) Next(r *Record) bool {
 	}
 	next := start + int(length)
 	body := it.section[start:next:next]
-	var timestampDelta int64 // behind the attributes, which have no use
-	delta, i := shortVarint(body, 1)
-	if timestampDelta = int64(delta); i < 0 {
-		timestampDelta, i = varint64(body, 1)
-	}
-	offsetDelta, end := int32(0), -1
-	if i >= 0 {
-		if offsetDelta, end = shortVarint(body, i); end < 0 {
-			offsetDelta, end = varint32(body, i)
+	const unreadable = "its timestamp and offset deltas are not readable"
+	delta, i := shortVarint(body, 1) // behind the attributes, which have no use
+	timestampDelta := int64(delta)
+	if i < 0 {
+		if timestampDelta, i = varint64(body, 1); i < 0 {
+			return it.fail(unreadable)
 		}
 	}
+	offsetDelta, end := shortVarint(body, i)
+	if end < 0 {
+		offsetDelta, end = varint32(body, i)
+	}
 	if end < 0 || len(body)-end < minTail {
-		return it.fail("its timestamp and offset deltas are not readable")
+		return it.fail(unreadable)
 	}
 	if offsetDelta <= it.highest || offsetDelta > it.last {
 		return it.fail("its offset delta is not above the one before it, or above the batch's last")

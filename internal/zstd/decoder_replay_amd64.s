@@ -79,6 +79,8 @@ TEXT ·replayAVX2(SB), NOSPLIT, $112-24
 	ADDQ replay_start(R), X
 	MOVQ X, frame-24(SP)
 	MOVQ $3, new-40(SP)
+
+	// Where an index reaches them without a register for their address.
 	VMOVDQU turns<>+0x00(SB), Y0
 	VMOVDQU Y0, turns-112(SP)
 	VMOVDQU turns<>+0x20(SB), Y0
